@@ -1,0 +1,1 @@
+"""Stand-ins that speak the real protocols on loopback: for the demo and the tests."""

@@ -1,0 +1,1 @@
+"""Nouns and doors: the types every package shares. Imports nothing of ours."""

@@ -1,0 +1,123 @@
+"""The door to a language model, with a hard limit on how long it may take.
+
+Does: one call, text in and text out, given up after `timeout_s` whatever the model does; its fake.
+Does not: know prompts, retry, or trust the answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+
+class LanguageModel(Protocol):
+    """Anything that completes a conversation of one system and one user message."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a release and on the card's footer."""
+        ...
+
+    def complete(self, system: str, user: str, *, timeout_s: float) -> str:
+        """The model's answer.
+
+        Raises:
+            ModelUnavailable: no answer within `timeout_s` seconds, or the model failed.
+        """
+        ...
+
+
+class LlamaIndexModel:
+    """Any LlamaIndex LLM behind the door.
+
+    Args:
+        llm: an instance of `llama_index.core.llms.LLM`.
+        name: what to call it.
+    """
+
+    def __init__(self, llm: Any, name: str) -> None:
+        self._llm, self._name = llm, name
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self._name
+
+    def complete(self, system: str, user: str, *, timeout_s: float) -> str:
+        """The model's answer; the call runs on a thread of its own, which is left behind if it hangs."""
+        from llama_index.core.llms import ChatMessage, MessageRole
+
+        outcome: list[str | BaseException] = []
+
+        def call() -> None:
+            try:
+                messages = [
+                    ChatMessage(role=MessageRole.SYSTEM, content=system),
+                    ChatMessage(role=MessageRole.USER, content=user),
+                ]
+                outcome.append(str(self._llm.chat(messages).message.content or ""))
+            except Exception as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=call, name=f"llm-{self._name}", daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        if not outcome:
+            raise ModelUnavailable(
+                f"the model {self._name} gave no answer",
+                why=f"nothing within {timeout_s:g} s",
+                way_out="check RUNDOWN_LLM_URL or raise RUNDOWN_LLM_TIMEOUT_S",
+            )
+        if isinstance(outcome[0], BaseException):
+            raise ModelUnavailable(
+                f"the model {self._name} failed",
+                why=str(outcome[0]),
+                way_out="check RUNDOWN_LLM_URL and RUNDOWN_LLM_MODEL",
+            ) from outcome[0]
+        return outcome[0]
+
+
+class ScriptedModel:
+    """The fake: answers what was queued, and remembers what it was asked. An exception in the queue is raised."""
+
+    name = "scripted"
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = deque(answers)
+        self.asked: list[tuple[str, str]] = []
+
+    def complete(self, system: str, user: str, *, timeout_s: float) -> str:
+        """The next queued answer."""
+        self.asked.append((system, user))
+        if not self.answers:
+            raise ModelUnavailable("the scripted model has no answer left")
+        answer = self.answers.popleft()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def open_model(settings: Settings) -> LanguageModel | None:
+    """The configured model, or None when the extractive drafter is to write."""
+    if not settings.llm_url:
+        return None
+    from llama_index.llms.openai_like import OpenAILike
+
+    name = settings.llm_model or "default"
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
+    llm = OpenAILike(
+        model=name,
+        api_base=settings.llm_url,
+        api_key=key,
+        is_chat_model=True,
+        timeout=settings.llm_timeout_s,
+        max_retries=0,
+        temperature=0.0,
+    )
+    return LlamaIndexModel(llm, name)

@@ -1,0 +1,142 @@
+"""Every setting, read once from the environment (`RUNDOWN_*`) or `.env`, then passed in.
+
+Does: name, type, explain and check each one. `.env.example` and README's table are checked against this file.
+Does not: build anything from them; that is `bot/app.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import SettingsError
+
+Words = Annotated[tuple[str, ...], NoDecode]
+Paths = Annotated[tuple[Path, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What an operator can choose. Lists are written with commas, maps as JSON."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNDOWN_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("~/.rundown"), description="Folder that holds everything the embedded default writes.")
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of the store. Default: SQLite under RUNDOWN_HOME. Postgres: postgresql+psycopg://user:password@host/db.",
+    )
+
+    slack_bot_token: SecretStr | None = Field(None, description="Bot token, xoxb-…")
+    slack_app_token: SecretStr | None = Field(
+        None, description="App-level token for Socket Mode, xapp-… Without it Slack must reach POST /slack/events."
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None, description="Signing secret, needed when Slack calls over HTTP."
+    )
+    slack_api_url: str = Field(
+        "https://slack.com/api/", description="Slack Web API address; a stand-in in tests and the demo."
+    )
+    slack_distribution: Literal["internal", "public"] = Field(
+        "internal",
+        description="Slack's API terms forbid indexing and training on Slack text for apps offered outside your organisation.",
+    )
+    default_channel: str | None = Field(
+        None,
+        description="Channel (name or id) for incidents of services without one of their own. Unset: an incident channel is created.",
+    )
+    service_channels: dict[str, str] = Field(
+        default_factory=dict, description='Service name to channel, as JSON: {"checkout":"#checkout-oncall"}.'
+    )
+    channel_prefix: str = Field(
+        "inc-", description="Prefix of incident channels: created with it, joined and listened to by it."
+    )
+    listen_channels: Words = Field((), description="Further channels to join and listen to, by name or id.")
+
+    pagerduty_api_token: SecretStr | None = Field(
+        None, description="REST API key, read access. Enables polling and doctor's checks."
+    )
+    pagerduty_webhook_secrets: Words = Field(
+        (), description="Signing secrets of the v3 webhook subscription; several during rotation."
+    )
+    pagerduty_api_url: str = Field(
+        "https://api.pagerduty.com", description="PagerDuty REST address; a stand-in in tests and the demo."
+    )
+    pagerduty_poll_s: float = Field(60.0, gt=0, description="Seconds between polls, the second source of incidents.")
+    pagerduty_services: Words = Field((), description="PagerDuty service ids to poll. Empty: all the key can see.")
+
+    repos: Paths = Field((), description="Git repositories whose commits may be culprits; work trees or bare.")
+    service_repos: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description='Service name to repository names, as JSON: {"checkout":["shop","payments"]}. A hint, not a fence.',
+    )
+    docs: Paths = Field((), description="Folders or git repositories of runbooks, wiki pages and past incidents.")
+    docs_url: str | None = Field(
+        None, description="Address that document paths are relative to, to make links of them."
+    )
+    window_days: float = Field(14.0, gt=0, description="Days before an incident in which commits are candidates.")
+
+    qdrant_url: str | None = Field(None, description="Qdrant server. Unset: Qdrant's engine inside the process.")
+    qdrant_api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
+    qdrant_collection: str = Field("rundown", description="Collection name on the Qdrant server.")
+    embedding_model: str | None = Field(
+        None, description="Hugging Face id or folder of the embedding model. Unset: the MiniLM carried in a package."
+    )
+
+    llm_url: str | None = Field(
+        None,
+        description="OpenAI-compatible endpoint (vLLM, Ollama, llama.cpp, hosted). Unset: the extractive drafter writes.",
+    )
+    llm_model: str | None = Field(None, description="Model name at that endpoint.")
+    llm_api_key: SecretStr | None = Field(None, description="API key of that endpoint.")
+    llm_timeout_s: float = Field(
+        20.0, gt=0, description="Seconds after which a model's answer is given up and the extractive draft stands."
+    )
+    ranker_model: str | None = Field(
+        None, description="Hugging Face id or folder of the Llama that ranks culprits. Unset: features alone."
+    )
+    ranker_adapter: str | None = Field(None, description="Folder or id of a LoRA adapter for it.")
+
+    http_host: str = Field("127.0.0.1", description="Address that serve listens on.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port that serve listens on.")
+    investigations: int = Field(2, ge=1, description="Incidents investigated at the same time.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+
+    @field_validator(
+        "pagerduty_webhook_secrets", "pagerduty_services", "listen_channels", "repos", "docs", mode="before"
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def store_url(self) -> str:
+        """The store's SQLAlchemy URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{self.home / 'rundown.sqlite'}"
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings of this process.
+
+    Args:
+        overrides: values that win over the environment, by field name.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the variable, never a secret's value.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"RUNDOWN_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
+        )
+        raise SettingsError(
+            "cannot read the settings", why=problems, way_out="`.env.example` explains every variable"
+        ) from None

@@ -1,0 +1,25 @@
+"""Bring a database's tables up to date, in steps that Alembic records.
+
+Does: run `migrations/versions` in order, each once, one process at a time.
+Does not: hold the tables' definition (`tables.py`); a test proves both agree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+
+def migrate(engine: sa.Engine, revision: str = "head") -> None:
+    """Upgrade the database to a revision."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(726563)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)

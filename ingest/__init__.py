@@ -1,0 +1,1 @@
+"""From sources to the index: readers, chunking and incremental sync."""

@@ -1,0 +1,1 @@
+"""Culprit commits: candidates, features, scores and the reasons shown to people."""

@@ -1,0 +1,1 @@
+"""Evidence: the index of documents and the search over it."""
