@@ -1,12 +1,13 @@
 """The door to a language model, with a hard limit on how long it may take.
 
-Does: one call, text in and text out, given up after `timeout_s` whatever the model does; its fake.
+Does: one call, text in and text out, given up after `timeout_s` whatever the model does; the deadline callers share; its fake.
 Does not: know prompts, retry, or trust the answer.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,11 @@ from core.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     from core.settings import Settings
+
+#: Calls given up on and still running, after which the model is not called again until one of them ends.
+_MOST_LEFT_BEHIND = 4
+#: Tokens an answer may have: every schema fits, and a model that rambles ends.
+_MOST_TOKENS = 1024
 
 
 class LanguageModel(Protocol):
@@ -33,6 +39,22 @@ class LanguageModel(Protocol):
         ...
 
 
+class Deadline:
+    """A time budget that several calls share.
+
+    Args:
+        seconds: how long they may take together, from now.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self._end - time.monotonic())
+
+
 class LlamaIndexModel:
     """Any LlamaIndex LLM behind the door.
 
@@ -43,6 +65,7 @@ class LlamaIndexModel:
 
     def __init__(self, llm: Any, name: str) -> None:
         self._llm, self._name = llm, name
+        self._left_behind: list[threading.Thread] = []
 
     @property
     def name(self) -> str:
@@ -50,37 +73,50 @@ class LlamaIndexModel:
         return self._name
 
     def complete(self, system: str, user: str, *, timeout_s: float) -> str:
-        """The model's answer; the call runs on a thread of its own, which is left behind if it hangs."""
-        from llama_index.core.llms import ChatMessage, MessageRole
+        """The model's answer; the call runs on a thread of its own, which is left behind if it hangs.
 
-        outcome: list[str | BaseException] = []
-
-        def call() -> None:
-            try:
-                messages = [
-                    ChatMessage(role=MessageRole.SYSTEM, content=system),
-                    ChatMessage(role=MessageRole.USER, content=user),
-                ]
-                outcome.append(str(self._llm.chat(messages).message.content or ""))
-            except Exception as error:
-                outcome.append(error)
-
-        thread = threading.Thread(target=call, name=f"llm-{self._name}", daemon=True)
+        Raises:
+            ModelUnavailable: no answer in time, a failure, or too many earlier calls that still hang.
+        """
+        self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
+        if len(self._left_behind) >= _MOST_LEFT_BEHIND:
+            raise ModelUnavailable(
+                f"the model {self._name} was not asked",
+                why=f"{len(self._left_behind)} earlier calls still hang",
+                way_out="check RUNDOWN_LLM_URL",
+            )
+        outcome: list[str | Exception] = []
+        thread = threading.Thread(
+            target=self._call, args=(system, user, outcome), name=f"llm-{self._name}", daemon=True
+        )
         thread.start()
         thread.join(timeout_s)
         if not outcome:
+            self._left_behind.append(thread)
             raise ModelUnavailable(
                 f"the model {self._name} gave no answer",
                 why=f"nothing within {timeout_s:g} s",
                 way_out="check RUNDOWN_LLM_URL or raise RUNDOWN_LLM_TIMEOUT_S",
             )
-        if isinstance(outcome[0], BaseException):
+        if isinstance(outcome[0], Exception):
             raise ModelUnavailable(
                 f"the model {self._name} failed",
                 why=str(outcome[0]),
                 way_out="check RUNDOWN_LLM_URL and RUNDOWN_LLM_MODEL",
             ) from outcome[0]
         return outcome[0]
+
+    def _call(self, system: str, user: str, outcome: list[str | Exception]) -> None:
+        try:
+            from llama_index.core.llms import ChatMessage, MessageRole
+
+            messages = [
+                ChatMessage(role=MessageRole.SYSTEM, content=system),
+                ChatMessage(role=MessageRole.USER, content=user),
+            ]
+            outcome.append(str(self._llm.chat(messages).message.content or ""))
+        except Exception as error:
+            outcome.append(error)
 
 
 class ScriptedModel:
@@ -93,7 +129,11 @@ class ScriptedModel:
         self.asked: list[tuple[str, str]] = []
 
     def complete(self, system: str, user: str, *, timeout_s: float) -> str:
-        """The next queued answer."""
+        """The next queued answer.
+
+        Raises:
+            ModelUnavailable: the queue is empty, or an exception in it that is not one already.
+        """
         self.asked.append((system, user))
         if not self.answers:
             raise ModelUnavailable("the scripted model has no answer left")
@@ -104,7 +144,7 @@ class ScriptedModel:
 
 
 def open_model(settings: Settings) -> LanguageModel | None:
-    """The configured model, or None when the extractive drafter is to write."""
+    """The configured model, or None when the extractive drafter is to write. Opens no connection yet."""
     if not settings.llm_url:
         return None
     from llama_index.llms.openai_like import OpenAILike
@@ -118,6 +158,7 @@ def open_model(settings: Settings) -> LanguageModel | None:
         is_chat_model=True,
         timeout=settings.llm_timeout_s,
         max_retries=0,
+        max_tokens=_MOST_TOKENS,
         temperature=0.0,
     )
     return LlamaIndexModel(llm, name)

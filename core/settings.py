@@ -6,11 +6,13 @@ Does not: build anything from them; that is `bot/app.py`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from core.errors import SettingsError
 
@@ -21,11 +23,14 @@ Paths = Annotated[tuple[Path, ...], NoDecode]
 class Settings(BaseSettings):
     """What an operator can choose. Lists are written with commas, maps as JSON."""
 
-    model_config = SettingsConfigDict(env_prefix="RUNDOWN_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RUNDOWN_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     home: Path = Field(Path("~/.rundown"), description="Folder that holds everything the embedded default writes.")
     database_url: str | None = Field(
         None,
+        repr=False,
         description="SQLAlchemy URL of the store. Default: SQLite under RUNDOWN_HOME. Postgres: postgresql+psycopg://user:password@host/db.",
     )
 
@@ -59,7 +64,7 @@ class Settings(BaseSettings):
         None, description="REST API key, read access. Enables polling and doctor's checks."
     )
     pagerduty_webhook_secrets: Words = Field(
-        (), description="Signing secrets of the v3 webhook subscription; several during rotation."
+        (), repr=False, description="Signing secrets of the v3 webhook subscription; several during rotation."
     )
     pagerduty_api_url: str = Field(
         "https://api.pagerduty.com", description="PagerDuty REST address; a stand-in in tests and the demo."
@@ -101,6 +106,14 @@ class Settings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", description="Address that serve listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port that serve listens on.")
+    worker: str = Field(
+        "rundown",
+        min_length=3,
+        description="Name of this process among several on one Postgres; what it left unfinished waits for the same name.",
+    )
+    sync_s: float = Field(
+        300.0, gt=0, description="Seconds between syncs of documents and git histories while serving."
+    )
     investigations: int = Field(2, ge=1, description="Incidents investigated at the same time.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
@@ -113,8 +126,13 @@ class Settings(BaseSettings):
 
     @field_validator("home")
     @classmethod
-    def _expand(cls, value: Path) -> Path:
+    def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("repos", "docs")
+    @classmethod
+    def _expand(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(path.expanduser() for path in value)
 
     @property
     def store_url(self) -> str:
@@ -140,3 +158,13 @@ def read_settings(**overrides: Any) -> Settings:
         raise SettingsError(
             "cannot read the settings", why=problems, way_out="`.env.example` explains every variable"
         ) from None
+    except SourceError as error:
+        raise SettingsError(
+            "cannot read the settings", why=_unparsed(error), way_out="lists are written with commas, maps as JSON"
+        ) from None
+
+
+def _unparsed(error: SourceError) -> str:
+    """Which variable is no JSON; the library names the field, and its cause may quote a value."""
+    found = re.search(r'field "(\w+)"', str(error))
+    return f"RUNDOWN_{found[1].upper()} is no JSON" if found else str(error)

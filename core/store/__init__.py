@@ -1,5 +1,6 @@
 """The store: what Rundown must not forget."""
 
-from core.store.store import InboxRow, Message, MessageState, Store, open_store
+from core.store.rows import InboxRow, Message, MessageState
+from core.store.store import Store, open_store
 
 __all__ = ["InboxRow", "Message", "MessageState", "Store", "open_store"]

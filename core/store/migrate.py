@@ -1,6 +1,6 @@
 """Bring a database's tables up to date, in steps that Alembic records.
 
-Does: run `migrations/versions` in order, each once, one process at a time.
+Does: run `migrations/versions` in order, each once, one process at a time, all of them or none.
 Does not: hold the tables' definition (`tables.py`); a test proves both agree.
 """
 
@@ -21,5 +21,8 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(726563)"))
+        else:
+            # Python's sqlite3 begins no transaction for CREATE TABLE: without this a kill would leave half the tables.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

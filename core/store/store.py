@@ -10,9 +10,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +21,7 @@ from core.errors import StoreError
 from core.incidents import fold
 from core.model import Feedback, Incident, IncidentEvent, from_json, to_json
 from core.store import tables as t
-
-
-class MessageState(StrEnum):
-    """How far a message has got (CONTRACTS.md 1.9)."""
-
-    PENDING = "pending"
-    SENDING = "sending"
-    SENT = "sent"
-    AMBIGUOUS = "ambiguous"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class InboxRow:
-    """One accepted request. `state` is new, done or failed."""
-
-    id: int
-    source: str
-    event_id: str
-    kind: str
-    raw: bytes
-    received_at: float
-    state: str
-    error: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    """One message Slack should show: wanted as `body` at `version`, known to show `sent_version`."""
-
-    key: str
-    token: str
-    incident_id: str | None
-    channel: str
-    parent: str | None
-    thread_ts: str | None
-    body: dict[str, Any]
-    version: int
-    sent_version: int
-    state: MessageState
-    ts: str | None
-    error: str | None
-    created_at: float
-    first_sent_at: float | None
-    sent_at: float | None
+from core.store.rows import InboxRow, Message, MessageState
 
 
 def open_store(url: str) -> Store:
@@ -76,19 +30,35 @@ def open_store(url: str) -> Store:
     Raises:
         StoreError: the database cannot be opened or migrated.
     """
-    shown = sa.make_url(url).render_as_string(hide_password=True)
+    from alembic.util import CommandError
+
+    from core.store.migrate import migrate
+
+    try:
+        shown = sa.make_url(url).render_as_string(hide_password=True)
+    except (sa.exc.ArgumentError, ValueError):
+        raise StoreError(
+            "cannot open the store",
+            why="RUNDOWN_DATABASE_URL is no SQLAlchemy URL",
+            way_out="write postgresql+psycopg://user:password@host/db, special characters percent-encoded",
+        ) from None
+    engine = None
     try:
         engine = open_engine(url)
-        from core.store.migrate import migrate
-
         migrate(engine)
-    except (sa.exc.SQLAlchemyError, OSError) as error:
-        raise StoreError(
-            f"cannot open the store {shown}",
-            why=str(error),
-            way_out="check RUNDOWN_DATABASE_URL or that RUNDOWN_HOME can be written",
-        ) from error
+    except (sa.exc.SQLAlchemyError, CommandError, OSError, ImportError) as error:
+        if engine is not None:
+            engine.dispose()
+        newer = "a newer Rundown wrote it: upgrade this one, or use another RUNDOWN_DATABASE_URL"
+        other = "check RUNDOWN_DATABASE_URL or that RUNDOWN_HOME can be written"
+        way_out = newer if isinstance(error, CommandError) else other
+        raise StoreError(f"cannot open the store {shown}", why=_reason(error), way_out=way_out) from error
     return Store(engine)
+
+
+def _reason(error: BaseException) -> str:
+    """What the database itself said, on one line."""
+    return " ".join(str(error.__cause__ or error).split())
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -102,6 +72,8 @@ def open_engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _durable(connection: Any, _record: Any) -> None:
+        # Take the write lock when a transaction begins to write: a deferred one may fail half-way instead of waiting.
+        connection.isolation_level = "IMMEDIATE"
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
@@ -128,7 +100,7 @@ class Store:
         except sa.exc.SQLAlchemyError as error:
             raise StoreError(
                 "the store refused",
-                why=str(error.__cause__ or error),
+                why=_reason(error),
                 way_out="check the disk and the database; the request is safe to repeat",
             ) from error
 
@@ -191,7 +163,9 @@ class Store:
     def record_events(self, events: Iterable[IncidentEvent]) -> list[Incident]:
         """Keep what happened and fold it in; the incidents as they now stand, one each."""
         events = list(events)
+        touched = list(dict.fromkeys(event.incident_id for event in events))
         with self._begin() as connection:
+            self._lock(connection, touched)
             for event in events:
                 row = self._insert(t.incident_events).values(
                     event_id=event.event_id,
@@ -200,10 +174,14 @@ class Store:
                     body=to_json(event),
                 )
                 connection.execute(row.on_conflict_do_nothing())
-            return [
-                self._fold(connection, incident_id)
-                for incident_id in dict.fromkeys(event.incident_id for event in events)
-            ]
+            return [self._fold(connection, incident_id) for incident_id in touched]
+
+    def _lock(self, connection: sa.Connection, incident_ids: Iterable[str]) -> None:
+        """One writer an incident at a time, else two would each fold without the other's event. SQLite has one writer anyway."""
+        if self.engine.dialect.name == "postgresql":
+            for incident_id in sorted(incident_ids):
+                key = sa.func.hashtextextended(incident_id, 0)
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
     def _fold(self, connection: sa.Connection, incident_id: str) -> Incident:
         bodies = connection.execute(
@@ -255,6 +233,12 @@ class Store:
         """The Slack channel id its card lives in."""
         with self._begin() as connection:
             return connection.execute(sa.select(t.incidents.c.channel).where(t.incidents.c.id == incident_id)).scalar()
+
+    def incidents_unshown(self) -> list[str]:
+        """Ids of incidents whose card has no place in Slack yet, oldest first."""
+        query = sa.select(t.incidents.c.id).where(t.incidents.c.channel.is_(None)).order_by(t.incidents.c.created_at)
+        with self._begin() as connection:
+            return list(connection.execute(query).scalars())
 
     def incident_in(self, channel: str) -> Incident | None:
         """The newest incident whose card lives in a channel."""
@@ -376,6 +360,42 @@ class Store:
         with self._begin() as connection:
             return list(connection.execute(query).scalars())
 
+    def outbox_counts(self) -> dict[str, int]:
+        """How many messages stand in each state."""
+        with self._begin() as connection:
+            return {
+                str(state): int(count)
+                for state, count in connection.execute(
+                    sa.select(t.outbox.c.state, sa.func.count()).group_by(t.outbox.c.state)
+                )
+            }
+
+    @contextmanager
+    def exclusively(self, name: str) -> Iterator[None]:
+        """Hold a name against every other process on this database while the block runs; wait if another holds it.
+
+        A killed process lets go. SQLite belongs to one process, where a lock of its own does the same.
+        """
+        if self.engine.dialect.name != "postgresql":
+            yield
+            return
+        name_key = sa.func.hashtextextended(name, 0)
+        try:
+            connection = self.engine.connect()
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreError("the store refused", why=str(error.__cause__ or error), way_out="check the database") from error
+        with connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(name_key)))
+            connection.commit()
+            try:
+                yield
+            finally:
+                try:
+                    connection.execute(sa.select(sa.func.pg_advisory_unlock(name_key)))
+                    connection.commit()
+                except sa.exc.SQLAlchemyError:
+                    connection.invalidate()  # closed rather than given back: the lock goes with it
+
     def messages(self, incident_id: str) -> list[Message]:
         """Every message of one incident, oldest first."""
         query = sa.select(t.outbox).where(t.outbox.c.incident_id == incident_id).order_by(t.outbox.c.created_at)
@@ -387,7 +407,7 @@ class Store:
     # -- feedback ------------------------------------------------------------------------------------------------
 
     def record_feedback(self, item: Feedback, *, training_row: dict[str, Any]) -> bool:
-        """Keep one person's word on one item; a second word of theirs replaces the first.
+        """Keep one person's word on one item; a later word of theirs replaces the first, whichever arrives first.
 
         Args:
             training_row: what they judged, already redacted.
@@ -407,13 +427,14 @@ class Store:
             t.feedback.c.person == item.person,
         )
         with self._begin() as connection:
-            fresh = connection.execute(sa.select(t.feedback.c.vote).where(where)).scalar() is None
             insert = self._insert(t.feedback).values(
                 incident_id=item.incident_id, item=item.item, person=item.person, **values
             )
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=["incident_id", "item", "person"], set_=values)
+            fresh = (
+                connection.execute(insert.on_conflict_do_nothing().returning(t.feedback.c.item)).scalar() is not None
             )
+            if not fresh:
+                connection.execute(t.feedback.update().where(where, t.feedback.c.at <= values["at"]).values(**values))
             return fresh
 
     def feedback(self, incident_id: str | None = None) -> list[dict[str, Any]]:

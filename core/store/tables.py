@@ -9,6 +9,25 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+
+class Words(sa.TypeDecorator[str]):
+    """Text from outside. What a database cannot hold (NUL in Postgres, half a surrogate pair in either) is replaced, not refused."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """The nearest text that both databases take."""
+        return None if value is None else value.replace("\x00", "\ufffd").encode(errors="replace").decode()
+
+
+class Prose(Words):
+    """The same without a limit on its length."""
+
+    impl = sa.Text
+    cache_ok = True
+
+
 #: Everything an edge accepted, raw, before anything else happened to it.
 inbox = sa.Table(
     "inbox",
@@ -16,12 +35,12 @@ inbox = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("source", sa.String(32), nullable=False),
     #: The sender's own id. Kept for ever: PagerDuty's signature has no timestamp, so a captured request replays for ever.
-    sa.Column("event_id", sa.String(255), nullable=False),
-    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("event_id", Words(255), nullable=False),
+    sa.Column("kind", Words(64), nullable=False),
     sa.Column("raw", sa.LargeBinary, nullable=False),
     sa.Column("received_at", sa.Float, nullable=False),
     sa.Column("state", sa.String(16), nullable=False, server_default="new"),
-    sa.Column("error", sa.Text),
+    sa.Column("error", Prose),
     sa.UniqueConstraint("source", "event_id", name="inbox_once"),
     sa.Index("inbox_state", "state"),
 )
@@ -30,8 +49,8 @@ inbox = sa.Table(
 incident_events = sa.Table(
     "incident_events",
     metadata,
-    sa.Column("event_id", sa.String(255), primary_key=True),
-    sa.Column("incident_id", sa.String(255), nullable=False, index=True),
+    sa.Column("event_id", Words(255), primary_key=True),
+    sa.Column("incident_id", Words(255), nullable=False, index=True),
     sa.Column("occurred_at", sa.Float, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
 )
@@ -40,11 +59,11 @@ incident_events = sa.Table(
 incidents = sa.Table(
     "incidents",
     metadata,
-    sa.Column("id", sa.String(255), primary_key=True),
+    sa.Column("id", Words(255), primary_key=True),
     sa.Column("created_at", sa.Float, nullable=False, index=True),
     sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("service", sa.String(255)),
-    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("service", Words(255)),
+    sa.Column("title", Prose, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
     #: The Slack channel id its card lives in.
     sa.Column("channel", sa.String(32)),
@@ -54,7 +73,7 @@ incidents = sa.Table(
 findings = sa.Table(
     "findings",
     metadata,
-    sa.Column("incident_id", sa.String(255), primary_key=True),
+    sa.Column("incident_id", Words(255), primary_key=True),
     sa.Column("step", sa.String(64), primary_key=True),
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
@@ -64,13 +83,13 @@ findings = sa.Table(
 outbox = sa.Table(
     "outbox",
     metadata,
-    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("key", Words(255), primary_key=True),
     #: Opaque id carried in the message's metadata, by which a lost answer is found again.
     sa.Column("token", sa.String(64), nullable=False, unique=True),
-    sa.Column("incident_id", sa.String(255), index=True),
+    sa.Column("incident_id", Words(255), index=True),
     sa.Column("channel", sa.String(32), nullable=False),
     #: The key of the message in whose thread it goes.
-    sa.Column("parent", sa.String(255)),
+    sa.Column("parent", Words(255)),
     #: A thread that is not ours, by its ts; used when somebody asks in a thread we did not start.
     sa.Column("thread_ts", sa.String(32)),
     sa.Column("body", sa.JSON, nullable=False),
@@ -78,7 +97,7 @@ outbox = sa.Table(
     sa.Column("sent_version", sa.Integer, nullable=False, server_default="0"),
     sa.Column("state", sa.String(16), nullable=False, server_default="pending"),
     sa.Column("ts", sa.String(32)),
-    sa.Column("error", sa.Text),
+    sa.Column("error", Prose),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("first_sent_at", sa.Float),
     sa.Column("sent_at", sa.Float),
@@ -89,12 +108,12 @@ outbox = sa.Table(
 feedback = sa.Table(
     "feedback",
     metadata,
-    sa.Column("incident_id", sa.String(255), primary_key=True),
-    sa.Column("item", sa.String(255), primary_key=True),
-    sa.Column("person", sa.String(255), primary_key=True),
+    sa.Column("incident_id", Words(255), primary_key=True),
+    sa.Column("item", Words(255), primary_key=True),
+    sa.Column("person", Words(255), primary_key=True),
     sa.Column("vote", sa.String(16), nullable=False),
     sa.Column("at", sa.Float, nullable=False),
-    sa.Column("release", sa.String(255), nullable=False),
+    sa.Column("release", Words(255), nullable=False),
     #: What they judged, redacted: the training row.
     sa.Column("body", sa.JSON, nullable=False),
 )
@@ -103,7 +122,7 @@ feedback = sa.Table(
 cursors = sa.Table(
     "cursors",
     metadata,
-    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("name", Words(255), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
 
@@ -111,8 +130,8 @@ cursors = sa.Table(
 documents = sa.Table(
     "documents",
     metadata,
-    sa.Column("source", sa.String(512), primary_key=True),
-    sa.Column("doc_id", sa.String(512), primary_key=True),
+    sa.Column("source", Words(512), primary_key=True),
+    sa.Column("doc_id", Words(512), primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("chunks", sa.Integer, nullable=False),
     sa.Column("indexed_at", sa.Float, nullable=False),

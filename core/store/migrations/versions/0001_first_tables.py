@@ -9,40 +9,12 @@ down_revision = None
 
 def upgrade() -> None:
     """Create everything in `tables.py` as of 0.1."""
-    op.create_table(
-        "cursors",
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
-    )
-    op.create_table(
-        "documents",
-        sa.Column("source", sa.String(length=512), nullable=False),
-        sa.Column("doc_id", sa.String(length=512), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("chunks", sa.Integer(), nullable=False),
-        sa.Column("indexed_at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("source", "doc_id"),
-    )
-    op.create_table(
-        "feedback",
-        sa.Column("incident_id", sa.String(length=255), nullable=False),
-        sa.Column("item", sa.String(length=255), nullable=False),
-        sa.Column("person", sa.String(length=255), nullable=False),
-        sa.Column("vote", sa.String(length=16), nullable=False),
-        sa.Column("at", sa.Float(), nullable=False),
-        sa.Column("release", sa.String(length=255), nullable=False),
-        sa.Column("body", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("incident_id", "item", "person"),
-    )
-    op.create_table(
-        "findings",
-        sa.Column("incident_id", sa.String(length=255), nullable=False),
-        sa.Column("step", sa.String(length=64), nullable=False),
-        sa.Column("body", sa.JSON(), nullable=False),
-        sa.Column("at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("incident_id", "step"),
-    )
+    _create_what_came_in()
+    _create_what_goes_out()
+    _create_what_was_learned()
+
+
+def _create_what_came_in() -> None:
     op.create_table(
         "inbox",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -78,6 +50,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_incidents_created_at"), "incidents", ["created_at"], unique=False)
+
+
+def _create_what_goes_out() -> None:
     op.create_table(
         "outbox",
         sa.Column("key", sa.String(length=255), nullable=False),
@@ -100,3 +75,40 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_outbox_incident_id"), "outbox", ["incident_id"], unique=False)
     op.create_index("outbox_ts", "outbox", ["channel", "ts"], unique=False)
+
+
+def _create_what_was_learned() -> None:
+    op.create_table(
+        "cursors",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "documents",
+        sa.Column("source", sa.String(length=512), nullable=False),
+        sa.Column("doc_id", sa.String(length=512), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("chunks", sa.Integer(), nullable=False),
+        sa.Column("indexed_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "doc_id"),
+    )
+    op.create_table(
+        "feedback",
+        sa.Column("incident_id", sa.String(length=255), nullable=False),
+        sa.Column("item", sa.String(length=255), nullable=False),
+        sa.Column("person", sa.String(length=255), nullable=False),
+        sa.Column("vote", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("release", sa.String(length=255), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("incident_id", "item", "person"),
+    )
+    op.create_table(
+        "findings",
+        sa.Column("incident_id", sa.String(length=255), nullable=False),
+        sa.Column("step", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("incident_id", "step"),
+    )
