@@ -95,7 +95,7 @@ class LlamaIndexModel:
             self._left_behind.append(thread)
             raise ModelUnavailable(
                 f"the model {self._name} gave no answer",
-                why=f"nothing within {timeout_s:g} s",
+                why=f"nothing within {timeout_s:.1f} s",
                 way_out="check RUNDOWN_LLM_URL or raise RUNDOWN_LLM_TIMEOUT_S",
             )
         if isinstance(outcome[0], Exception):

@@ -10,7 +10,10 @@ import functools
 import re
 
 _RUN = re.compile(r"\w+")
-_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+#: Capitals of the Latin scripts; letters without a case count as small ones.
+_UPPER = "A-ZÀ-ÖØ-Þ"
+_LOWER = rf"[^\W\d_{_UPPER}]"
+_PART = re.compile(rf"[{_UPPER}]+(?=[{_UPPER}]{_LOWER})|[{_UPPER}]?{_LOWER}+|[{_UPPER}]+|\d+")
 
 
 def split_identifiers(text: str) -> list[str]:

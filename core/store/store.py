@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from core.errors import StoreError
 from core.incidents import fold
 from core.model import Feedback, Incident, IncidentEvent, from_json, to_json
 from core.store import tables as t
+from core.store.opening import open_database, reason
 from core.store.rows import InboxRow, Message, MessageState
 
 
@@ -30,56 +30,7 @@ def open_store(url: str) -> Store:
     Raises:
         StoreError: the database cannot be opened or migrated.
     """
-    from alembic.util import CommandError
-
-    from core.store.migrate import migrate
-
-    try:
-        shown = sa.make_url(url).render_as_string(hide_password=True)
-    except (sa.exc.ArgumentError, ValueError):
-        raise StoreError(
-            "cannot open the store",
-            why="RUNDOWN_DATABASE_URL is no SQLAlchemy URL",
-            way_out="write postgresql+psycopg://user:password@host/db, special characters percent-encoded",
-        ) from None
-    engine = None
-    try:
-        engine = open_engine(url)
-        migrate(engine)
-    except (sa.exc.SQLAlchemyError, CommandError, OSError, ImportError) as error:
-        if engine is not None:
-            engine.dispose()
-        newer = "a newer Rundown wrote it: upgrade this one, or use another RUNDOWN_DATABASE_URL"
-        other = "check RUNDOWN_DATABASE_URL or that RUNDOWN_HOME can be written"
-        way_out = newer if isinstance(error, CommandError) else other
-        raise StoreError(f"cannot open the store {shown}", why=_reason(error), way_out=way_out) from error
-    return Store(engine)
-
-
-def _reason(error: BaseException) -> str:
-    """What the database itself said, on one line."""
-    return " ".join(str(error.__cause__ or error).split())
-
-
-def open_engine(url: str) -> sa.Engine:
-    """A SQLAlchemy engine set up so that an acknowledged commit survives a kill and a power loss."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
-
-    @sa.event.listens_for(engine, "connect")
-    def _durable(connection: Any, _record: Any) -> None:
-        # Take the write lock when a transaction begins to write: a deferred one may fail half-way instead of waiting.
-        connection.isolation_level = "IMMEDIATE"
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine
+    return Store(open_database(url))
 
 
 class Store:
@@ -100,7 +51,7 @@ class Store:
         except sa.exc.SQLAlchemyError as error:
             raise StoreError(
                 "the store refused",
-                why=_reason(error),
+                why=reason(error),
                 way_out="check the disk and the database; the request is safe to repeat",
             ) from error
 
@@ -380,21 +331,32 @@ class Store:
             yield
             return
         name_key = sa.func.hashtextextended(name, 0)
-        try:
-            connection = self.engine.connect()
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreError("the store refused", why=str(error.__cause__ or error), way_out="check the database") from error
-        with connection:
+        with self._connected() as connection:
             connection.execute(sa.select(sa.func.pg_advisory_lock(name_key)))
             connection.commit()
+        try:
+            yield
+        finally:
             try:
-                yield
-            finally:
-                try:
-                    connection.execute(sa.select(sa.func.pg_advisory_unlock(name_key)))
-                    connection.commit()
-                except sa.exc.SQLAlchemyError:
-                    connection.invalidate()  # closed rather than given back: the lock goes with it
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(name_key)))
+                connection.commit()
+            except sa.exc.SQLAlchemyError:
+                connection.invalidate()  # closed rather than given back: the lock goes with it
+            connection.close()
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """A connection that outlives the block, unless the block fails."""
+        try:
+            connection = self.engine.connect()
+            try:
+                yield connection
+            except BaseException:
+                connection.invalidate()
+                connection.close()
+                raise
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreError("the store refused", why=reason(error), way_out="check the database") from error
 
     def messages(self, incident_id: str) -> list[Message]:
         """Every message of one incident, oldest first."""
