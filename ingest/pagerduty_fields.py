@@ -1,0 +1,171 @@
+"""Read PagerDuty's objects field by field, whatever else they hold: the same for webhooks, REST and past incidents.
+
+Does: turn an incident, alert, custom fields or a reference into plain, bounded, printable values of our own nouns; find the
+runbook they name.
+Does not: fetch anything, or trust that a field is there or of its documented type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+#: Longest texts kept, in characters: more than people read, less than a flood.
+TITLE, LINE, PROSE = 1024, 200, 8000
+_LINKS, _FIELDS, _LINES, _DEPTH = 10, 30, 60, 6
+
+_RUNBOOK = re.compile(r"(?:run|play)[ _-]?book", re.IGNORECASE)
+_RUNBOOK_IN_TEXT = re.compile(
+    r"\b(?:run|play)[ _-]?book(?:[ _-]?(?:url|link))?[\"']?\s*[:=]\s*[<\"'(]?(https://[^\s<>\"'|)\]]+)", re.IGNORECASE
+)
+_NUMBERED = re.compile(r"^\[#\d+\]\s*")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: Keys whose value says the most, in the order to show them.
+_TELLING = ("description", "message", "summary", "body", "details")
+
+
+def text(value: Any, limit: int = LINE) -> str:
+    """A string without control characters or broken Unicode, cut at `limit` characters. Anything else is ""."""
+    if not isinstance(value, str):
+        return ""
+    clean = _UNPRINTABLE.sub("", value.replace("\r\n", "\n")).encode("utf-8", "replace").decode("utf-8").strip()
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def table(value: Any) -> Mapping[str, Any]:
+    """A JSON object, or an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a JSON list, or none in place of anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def time_of(value: Any) -> datetime | None:
+    """An aware time from ISO 8601, or None if it is not one."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def name_of(reference: Any) -> str | None:
+    """What to call the thing a resource reference points at."""
+    found = table(reference)
+    return text(found.get("summary")) or text(found.get("name")) or text(found.get("id")) or None
+
+
+def person(reference: Any) -> str | None:
+    """The display name of a user or bot; None for services, integrations and nobody."""
+    return name_of(reference) if table(reference).get("type") in _PEOPLE else None
+
+
+_PEOPLE = ("user_reference", "user", "bot_user_reference")
+
+
+def web_url(value: Any, *, schemes: Sequence[str] = ("https", "http")) -> str | None:
+    """An address a person may follow: absolute, without a user name in it, of a sane length. Else None."""
+    found = text(value, 2001)
+    if not found or len(found) > 2000 or any(mark in found for mark in ' \n\t<>|"\\'):
+        return None
+    try:
+        parts = urlsplit(found)
+        usable = parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return None
+    return found if usable else None
+
+
+def incident_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `core.model.Incident` that an incident, or a reference to one, sets; as JSON values.
+
+    Args:
+        data: `event.data` of a webhook, an incident of the REST API, or an incident reference.
+    """
+    number = data.get("number", data.get("incident_number"))
+    created_at = time_of(data.get("created_at"))
+    fields = {
+        "title": text(data.get("title"), TITLE) or _NUMBERED.sub("", text(data.get("summary"), TITLE)),
+        "url": web_url(data.get("html_url")),
+        "number": number if isinstance(number, int) and not isinstance(number, bool) else None,
+        "urgency": text(data.get("urgency"), 32),
+        "priority": name_of(data.get("priority")),
+        "service": name_of(data.get("service")),
+        "created_at": created_at.isoformat() if created_at else None,
+        "description": describe(data.get("description")) or describe(table(data.get("body")).get("details")),
+    }
+    return {name: value for name, value in fields.items() if value} | custom_fields(data.get("custom_fields"))
+
+
+def custom_fields(values: Any) -> dict[str, Any]:
+    """`custom_fields`, and `runbook_url` if one of them is the runbook, from a list of field values."""
+    pairs: list[list[str]] = []
+    for item in rows(values)[:_FIELDS]:
+        name, value = text(item.get("name"), 64), _shown(item.get("value"))
+        if name and value:
+            pairs.append([name, value])
+    fields: dict[str, Any] = {"custom_fields": pairs} if pairs else {}
+    named = (web_url(value, schemes=("https",)) for name, value in pairs if _RUNBOOK.match(name))
+    runbook = next((url for url in named if url), None)
+    return fields | ({"runbook_url": runbook} if runbook else {})
+
+
+def describe(details: Any) -> str:
+    """Alert details in words: the telling text first, then a line for each other value; addresses are left to `links`."""
+    if isinstance(details, str):
+        return text(details, PROSE)
+    leaves = list(islice(_leaves(details), _LINES))
+    order = {name: place for place, name in enumerate(_TELLING)}
+    leaves.sort(key=lambda leaf: order.get(leaf[0], len(order)))
+    lines = [value if name in order else f"{name}: {value}" for name, value in leaves if not web_url(value)]
+    return text("\n".join(dict.fromkeys(lines)), PROSE)
+
+
+def links(contexts: Any, details: Any) -> list[dict[str, str]]:
+    """Addresses an alert names, with titles: those of its contexts, then values of its details that are one."""
+    found: dict[str, str] = {}
+    for item in rows(contexts):
+        url = web_url(item.get("href"))
+        if url:
+            found.setdefault(url, text(item.get("text"), 80) or urlsplit(url).hostname or url)
+    for name, value in islice(_leaves(details), _LINES):
+        url = web_url(value)
+        if url:
+            found.setdefault(url, name)
+    return [{"title": title, "url": url} for url, title in found.items()][:_LINKS]
+
+
+def runbook(found: Sequence[Mapping[str, str]], prose: str) -> str | None:
+    """The runbook that a link's title or a text names ("runbook_url: https://…"), if it is https."""
+    for item in found:
+        if _RUNBOOK.search(item["title"]) and web_url(item["url"], schemes=("https",)):
+            return item["url"]
+    match = _RUNBOOK_IN_TEXT.search(prose)
+    return web_url(match.group(1).rstrip(".,;"), schemes=("https",)) if match else None
+
+
+def _leaves(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The named values of nested details, "outer.inner" for nested ones."""
+    if isinstance(value, dict) and depth < _DEPTH:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{name}.{text(key, 64)}" if name else text(key, 64), depth + 1)
+    else:
+        shown = _shown(value)
+        if shown:
+            yield name or "details", shown
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return text(", ".join(str(item) for item in value[:20] if isinstance(item, (str, int, float))), PROSE)
+    if isinstance(value, (bool, int, float)):
+        return str(value).lower() if isinstance(value, bool) else str(value)[:64]
+    return text(value, PROSE)
