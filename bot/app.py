@@ -1,0 +1,137 @@
+"""The one place that builds clients and wires parts together.
+
+Does: open each part from settings, close them in reverse, and run everything of `rundown serve` in one process.
+Does not: decide anything about incidents.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.investigation import attempt
+from core.errors import RepositoryError
+from core.llm import open_model
+from core.settings import Settings
+from core.store import Store
+
+if TYPE_CHECKING:
+    from ingest.sync import Ingestor
+    from prompts.drafter import Drafter
+    from ranking.llama import CulpritModel
+    from ranking.ranker import Ranker
+    from retrieval.index import VectorIndex
+    from retrieval.retriever import Retriever
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """Documents: the index, the search over it, and what fills it."""
+
+    index: VectorIndex
+    retriever: Retriever
+    ingestor: Ingestor
+
+
+@contextmanager
+def open_library(
+    settings: Settings, store: Store, *, folder: Path | None = None, embedder: Any = None
+) -> Iterator[Library]:
+    """Open the index of documents.
+
+    Args:
+        folder: where the embedded index lives; RUNDOWN_HOME/index unless told otherwise. Unused with a Qdrant server.
+        embedder: any `retrieval.embedding.Embedder`; the configured one unless told otherwise.
+
+    Raises:
+        IndexUnavailable: another process holds the embedded index, or the server does not answer.
+    """
+    from ingest.sync import Ingestor
+    from retrieval.embedding import open_embedder
+    from retrieval.index import EdgeIndex, ServerIndex, connect
+    from retrieval.retriever import Retriever
+
+    embedder = embedder or open_embedder(settings.embedding_model)
+    index: VectorIndex
+    if settings.qdrant_url and folder is None:
+        key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+        index = ServerIndex(connect(settings.qdrant_url, api_key=key), settings.qdrant_collection)
+    else:
+        index = EdgeIndex(folder or settings.home / "index")
+    try:
+        yield Library(index=index, retriever=Retriever(index, embedder), ingestor=Ingestor(store, index, embedder))
+    finally:
+        index.close()
+
+
+def open_ranker(settings: Settings, repos: Sequence[str | Path] | None = None) -> Ranker | None:
+    """The ranker over the configured or given repositories; None without any.
+
+    Raises:
+        RepositoryError: none of them can be read. When some can, the others are gaps that every ranking tells.
+    """
+    from ranking.history import open_history
+    from ranking.ranker import Ranker
+
+    paths = list(repos if repos is not None else settings.repos)
+    histories, problems = [], []
+    for path in paths:
+        try:
+            histories.append(open_history(path, home=settings.home))
+        except RepositoryError as error:
+            problems.append(error)
+    if problems and not histories:
+        raise problems[0]
+    if not histories:
+        return None
+    model = open_culprit_model(settings)
+    return Ranker(histories, model=model, service_repos=settings.service_repos, gaps=[str(error) for error in problems])
+
+
+def open_culprit_model(settings: Settings) -> CulpritModel | None:
+    """The Llama that ranks culprits, when one is configured."""
+    if not settings.ranker_model:
+        return None
+    from ranking.llama import LlamaModel
+
+    return LlamaModel(settings.ranker_model, adapter=settings.ranker_adapter)
+
+
+def open_drafter(settings: Settings) -> Drafter:
+    """What writes: the configured model behind its checks, or the extractive drafter alone."""
+    from prompts.drafter import Drafter
+
+    return Drafter(open_model(settings), timeout_s=settings.llm_timeout_s)
+
+
+class Every:
+    """A thread that calls something every so many seconds, and survives its failures.
+
+    Nothing in it needs to outlive a kill: what it calls reads the store and starts over.
+    """
+
+    def __init__(self, seconds: float, act: Callable[[], object], name: str) -> None:
+        self._seconds, self._act, self._name = seconds, act, name
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Call it now, and then every `seconds`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for the call under way, and make no more."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            attempt(self._name, self._act)
+            self._stop.wait(self._seconds)

@@ -1,0 +1,299 @@
+"""The `rundown` command: parse, call, print, and an exit code that means something.
+
+Does: 0 done, 1 failed, 2 wrong usage; `--json` wherever results are printed. Heavy libraries are imported inside the commands,
+so that `rundown --help` is instant. Does not: hold logic; each command is a call into a module beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="rundown",
+    help="Rundown: what is going on, which commit most likely caused it, what to do next.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Repos = Annotated[
+    list[Path] | None,
+    typer.Option("--repo", help="A git repository, work tree or bare. May be repeated.", metavar="PATH"),
+]
+Docs = Annotated[
+    list[Path] | None,
+    typer.Option("--docs", help="A folder or git repository of documents. May be repeated.", metavar="DIR"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def main() -> None:
+    """The console script: run a command, and turn a failure with a way out into a line and an exit code."""
+    from core.errors import RundownError
+
+    # Two waiting threads must not spin away the core that the other one needs: query p95 went from 509 to 12 ms.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app(standalone_mode=True)
+    except RundownError as error:
+        _console(stderr=True).print(f"[bold red]rundown:[/] {_plain(str(error))}", highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def demo(
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Open the card as Slack lays it out, in the browser.")
+    ] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Keep the demo's repository, documents and databases here.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """The whole job on this machine: no account, no network.
+
+    Builds a small real repository and a knowledge folder, starts the real server with a stand-in Slack on loopback, sends a
+    signed PagerDuty page, shows the card as it fills in, presses a thumb and asks a question. Exit code 0 only if the culprit
+    was ranked first, the right runbook was found and the thumb is in the store.
+
+    Example: rundown demo --browser
+    """
+    from bot.demo import run_demo
+
+    raise typer.Exit(run_demo(_console(), browser=browser, keep=keep))
+
+
+@app.command()
+def investigate(
+    title: Annotated[str, typer.Option("--title", help="What is wrong, in the alert's words.")],
+    repo: Repos = None,
+    docs: Docs = None,
+    description: Annotated[
+        str, typer.Option("--description", help="More of what is known: error lines, symptoms.")
+    ] = "",
+    service: Annotated[str | None, typer.Option("--service", help="The affected service's name.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="When it began: unix seconds or ISO 8601. Default: now.", metavar="TIME")
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Open the card as Slack lays it out, in the browser.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Investigate one incident on local repositories and documents; no server, no Slack.
+
+    Example: rundown investigate --repo ~/src/shop --docs ~/runbooks --service checkout --title "checkout answers 500"
+    """
+    from bot.local import investigate_locally, parse_time
+
+    with _progress(quiet=as_json) as progress:
+        found = investigate_locally(
+            repos=repo or [],
+            docs=docs or [],
+            title=title,
+            description=description,
+            service=service,
+            at=parse_time(at),
+            progress=progress,
+        )
+    if as_json:
+        _print_json(found.to_json())
+        return
+    found.show(_console())
+    if browser:
+        found.open_in_browser()
+
+
+@app.command()
+def rank(
+    repo: Annotated[
+        list[str],
+        typer.Option(
+            "--repo",
+            help="A git repository, or NAME=PATH to name it as the cases do. May be repeated.",
+            metavar="[NAME=]PATH",
+        ),
+    ],
+    cases: Annotated[
+        Path, typer.Option("--cases", help="Case lines: one incident a line, as JSON.", metavar="CASES.jsonl")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Where ranked lines go.", metavar="RANKED.jsonl")],
+) -> None:
+    """Rank the culprit commits of many incidents.
+
+    Example: rundown rank --repo curl=~/src/curl --cases cases.jsonl --out ranked.jsonl
+    """
+    from bot.local import rank_in_bulk
+
+    with _progress() as progress:
+        count = rank_in_bulk(repos=repo, cases=cases, out=out, progress=progress)
+    _console(stderr=True).print(f"{count} incidents ranked into {out}")
+
+
+@app.command()
+def ingest(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders or git repositories of documents; pagerduty: for past incidents.", metavar="SOURCE…"
+        ),
+    ],
+    watch: Annotated[bool, typer.Option("--watch", help="Keep syncing until stopped.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring documents into the index; only what changed is read again, and what is gone is removed.
+
+    Example: rundown ingest ~/runbooks ~/src/wiki.git pagerduty:
+    """
+    from bot.local import ingest_sources
+
+    with _progress(quiet=as_json) as progress:
+        reports = ingest_sources(
+            source, watch=watch, progress=progress, show=None if as_json else _console(stderr=True).print
+        )
+    if as_json:
+        _print_json(reports)
+
+
+@app.command()
+def search(
+    query: Annotated[str | None, typer.Argument(help="What to look for.")] = None,
+    queries: Annotated[
+        Path | None, typer.Option("--queries", help="Query lines: one search a line, as JSON.", metavar="Q.jsonl")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where result lines go.", metavar="R.jsonl")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Documents a query.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Search the index, once or in bulk.
+
+    Example: rundown search "connection pool exhausted" --limit 3
+    """
+    from bot.local import search_in_bulk, search_once
+    from core.errors import UsageError
+
+    if query is not None and queries is None:
+        results = search_once(query, limit=limit)
+        if as_json:
+            _print_json(results)
+        else:
+            _show_results(results)
+    elif queries is not None and out is not None and query is None:
+        with _progress() as progress:
+            count = search_in_bulk(queries, out, limit=limit, progress=progress)
+        _console(stderr=True).print(f"{count} queries answered into {out}")
+    else:
+        raise UsageError(
+            "cannot tell what to search",
+            why="give either a QUERY, or --queries with --out",
+            way_out='for example: rundown search "disk full"',
+        )
+
+
+@app.command()
+def serve() -> None:
+    """Run the bot: Slack, PagerDuty, workers, health and metrics, in one process.
+
+    Settings come from RUNDOWN_* variables or .env; `rundown doctor` checks them. Example: rundown serve
+    """
+    from bot.serve import serve_forever
+    from core.settings import read_settings
+
+    raise typer.Exit(serve_forever(read_settings()))
+
+
+@app.command()
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Also load the embedding model and the ranking Llama.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check every token, scope, endpoint, index and model, and say what to do about each.
+
+    Example: rundown doctor --deep
+    """
+    from bot import doctor as surgery
+    from core.settings import read_settings
+
+    checks = surgery.run_doctor(read_settings(), deep=deep)
+    if as_json:
+        _print_json([surgery.to_dict(check) for check in checks])
+    else:
+        _console().print(surgery.show(checks))
+    raise typer.Exit(surgery.exit_code(checks))
+
+
+@app.command()
+def manifest() -> None:
+    """Print the Slack app manifest: paste it at api.slack.com/apps to create the app.
+
+    Example: rundown manifest > manifest.yaml
+    """
+    from importlib.resources import files
+
+    sys.stdout.write(files("bot").joinpath("slack_manifest.yaml").read_text(encoding="utf-8"))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _show_results(results: list[dict[str, Any]]) -> None:
+    console = _console()
+    if not results:
+        console.print("Nothing in the index matches. `rundown ingest FOLDER` fills it.")
+    for place, result in enumerate(results, start=1):
+        heading = " › ".join((result["title"], *result["section"]))
+        console.print(f"[bold]{place}. {_plain(heading)}[/]  [dim]{_plain(result['doc_id'])}  {result['score']:.3f}[/]")
+        console.print(f"   {_plain(result['text'][:300])}", highlight=False)
+
+
+@contextmanager
+def _progress(*, quiet: bool = False) -> Iterator[Any]:
+    """A callback (what, done, total or None) drawn as bars on a terminal, silent elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, total=None: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int | None = None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield report

@@ -1,0 +1,187 @@
+"""What is done about one incident: gather, rank, draft. The same steps for the server, the demo and the command line.
+
+Does: each step from an incident and what earlier steps found; a part that does not answer becomes a gap, not a failure.
+Does not: remember, post, or know how it is run (`bot/workflow.py` makes it durable, `rundown investigate` runs it plainly).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from core.errors import RundownError, Unavailable
+from core.model import Draft, Evidence, Incident, Ranking, Tier, from_json, to_json
+from core.redaction import redact_json
+
+if TYPE_CHECKING:
+    from prompts.drafter import Drafter
+    from ranking.ranker import Ranker
+    from retrieval.retriever import Retriever
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: How much is shown: enough to act on, little enough to read at night.
+GUIDES, PAST = 4, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What the gather step found."""
+
+    evidence: tuple[Evidence, ...] = ()
+    gaps: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """What the rank step found. `ranking` is None when no repository could be read."""
+
+    ranking: Ranking | None = None
+    gaps: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drafted:
+    """What the draft step wrote."""
+
+    summary: Draft
+    mitigation: Draft
+    seconds: float = 0.0
+
+
+class Investigator:
+    """The three steps over their parts.
+
+    Args:
+        documents: gives the search over documents, or None when none are configured; may wait for it to open, and raises
+            `core.errors.Unavailable` when it is down.
+        commits: the same for the ranker.
+        drafter: words.
+        window_days: days before the incident in which commits are candidates.
+    """
+
+    def __init__(
+        self,
+        *,
+        documents: Callable[[], Retriever | None],
+        commits: Callable[[], Ranker | None],
+        drafter: Drafter,
+        window_days: float = 14.0,
+    ) -> None:
+        self.drafter = drafter
+        self._documents, self._commits, self._window_days = documents, commits, window_days
+
+    def gather(self, incident: Incident, readers: Sequence[str] = ("*",)) -> Gathered:
+        """Runbook sections, wiki pages and past incidents that may help, best first, as of the incident's time.
+
+        Args:
+            readers: who will read the result: a document is used only if one of these may read it.
+        """
+        started = time.monotonic()
+        incident = clean(incident)
+        found: list[Evidence] = []
+        gaps: list[str] = []
+        for tiers, limit in (((Tier.RUNBOOK, Tier.WIKI), GUIDES), ((Tier.PAST_INCIDENT,), PAST)):
+            part, gap = self.search(
+                incident.text, incident, tiers=tiers, limit=limit, before=incident.created_at, readers=readers
+            )
+            found += part
+            gaps += [gap] if gap and gap not in gaps else []
+        found = [item for item in found if item.tier is not Tier.PAST_INCIDENT or item.doc_id != incident.id]
+        found.sort(key=lambda item: not _is_named(item, incident))
+        numbered = tuple(replace(item, id=f"E{place}") for place, item in enumerate(found, start=1))
+        return Gathered(evidence=numbered, gaps=tuple(gaps), seconds=time.monotonic() - started)
+
+    def search(
+        self,
+        words: str,
+        incident: Incident | None,
+        *,
+        limit: int,
+        readers: Sequence[str],
+        tiers: tuple[Tier, ...] | None = None,
+        before: datetime | None = None,
+    ) -> tuple[list[Evidence], str | None]:
+        """Passages worth showing, and what could not be searched, in words."""
+        service = incident.service if incident else None
+
+        def act() -> list[Evidence] | None:
+            retriever = self._documents()
+            return (
+                retriever.search(
+                    words, limit=limit, service=service, before=before, readers=readers, tiers=tiers, floor=True
+                )
+                if retriever
+                else None
+            )
+
+        found, gap = attempt("document search", act)
+        if found is None and gap is None:
+            gap = "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`"
+        return found or [], gap
+
+    def rank(self, incident: Incident) -> Ranked:
+        """Commits that may have caused it, best first, secrets taken out of what is shown of them."""
+        started = time.monotonic()
+
+        def act() -> Ranking | None:
+            ranker = self._commits()
+            return ranker.rank(clean(incident), window_days=self._window_days) if ranker else None
+
+        ranking, gap = attempt("commit ranking", act)
+        if ranking is not None:
+            ranking = from_json(Ranking, redact_json(to_json(ranking)))
+            return Ranked(ranking=ranking, gaps=ranking.gaps, seconds=time.monotonic() - started)
+        gap = gap or "No repositories are configured: set RUNDOWN_REPOS to look for the commit"
+        return Ranked(gaps=(gap,), seconds=time.monotonic() - started)
+
+    def draft(self, incident: Incident, gathered: Gathered, ranked: Ranked) -> Drafted:
+        """The words of the card. Never fails for want of a model: the extractive drafter stands in."""
+        started = time.monotonic()
+        incident = clean(incident)
+        summary = self.drafter.summary(incident, gathered.evidence, ranked.ranking)
+        mitigation = self.drafter.mitigation(incident, gathered.evidence, ranked.ranking)
+        return Drafted(summary=summary, mitigation=mitigation, seconds=time.monotonic() - started)
+
+
+def clean(incident: Incident) -> Incident:
+    """The incident without the secrets somebody pasted into it."""
+    return from_json(Incident, redact_json(to_json(incident)))
+
+
+def attempt(what: str, act: Callable[[], T]) -> tuple[T | None, str | None]:
+    """Do something that may be unavailable: its result, or a gap in words for the card.
+
+    A failure that nobody foresaw is a gap too: one broken part never silences an incident. It is logged with its trace.
+    """
+    try:
+        return act(), None
+    except Unavailable as error:
+        log.warning("%s is unavailable: %s", what, error)
+        return None, f"{what.capitalize()} is unavailable: {error.why or error.what}"
+    except RundownError as error:
+        log.warning("%s failed: %s", what, error)
+        return None, f"{what.capitalize()} failed: {error}"
+    except Exception as error:
+        log.exception("%s failed in a way nobody foresaw", what)
+        return None, f"{what.capitalize()} failed: {type(error).__name__}"
+
+
+def _is_named(item: Evidence, incident: Incident) -> bool:
+    """Whether the alert itself names this document as its runbook."""
+    named = incident.runbook_url
+    if not named:
+        return False
+    path = named.split("#", 1)[0].rstrip("/")
+    return bool(item.url and item.url.split("#", 1)[0].rstrip("/") == path) or bool(
+        (item.doc_id and path.endswith("/" + item.doc_id.rsplit(".", 1)[0]))
+        or (item.doc_id and path.endswith("/" + item.doc_id))
+    )

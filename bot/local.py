@@ -1,0 +1,288 @@
+"""The commands that need no server: investigate, rank, ingest and search on local repositories and documents.
+
+Does: open the same parts as the server, run the same steps, and hand back what there is to print.
+Does not: print, parse arguments, or talk to Slack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot import blocks
+from bot.app import open_culprit_model, open_drafter, open_library, open_ranker
+from bot.card import Card, Step
+from bot.investigation import Gathered, Investigator
+from core.errors import UsageError
+from core.model import Incident, from_unix, to_json
+from core.redaction import redact_json
+from core.settings import Settings, read_settings
+from core.store import open_store
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ingest.sync import Ingestor, SyncReport
+    from retrieval.retriever import Retriever
+
+#: (what, done, total or None): how long work is going.
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What an investigation found, ready to be shown."""
+
+    card: Card
+    seconds: dict[str, float]
+
+    def messages(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The card and the thread's detail, as Slack would be sent them."""
+        return redact_json(blocks.card_message(self.card)), redact_json(blocks.detail_message(self.card))
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything found, as JSON values."""
+        card, detail = self.messages()
+        found = {
+            name: to_json(value) if value else None
+            for name, value in (
+                ("ranking", self.card.ranking),
+                ("summary", self.card.summary),
+                ("mitigation", self.card.mitigation),
+            )
+        }
+        evidence = [to_json(item) for item in self.card.evidence]
+        whole: dict[str, Any] = redact_json(
+            {
+                "incident": to_json(self.card.incident),
+                "evidence": evidence,
+                **found,
+                "gaps": self.card.gaps,
+                "seconds": self.seconds,
+                "card": card,
+                "detail": detail,
+            }
+        )
+        return whole
+
+    def show(self, console: Console) -> None:
+        """Print the card, and under it the thread's detail."""
+        from bot.terminal import show
+
+        for message in self.messages():
+            console.print(show(message))
+        console.print(
+            "[dim]" + " · ".join(f"{name} {spent:.1f} s" for name, spent in self.seconds.items()) + "[/]",
+            highlight=False,
+        )
+
+    def open_in_browser(self) -> Path:
+        """Lay the card out as Slack would, and open it; the page's path."""
+        from bot.preview import write_page
+
+        page = read_settings().home / "preview.html"
+        messages = [
+            {"user": "Rundown", "ts": str(self.card.incident.created_at.timestamp()), **message}
+            for message in self.messages()
+        ]
+        write_page(page, "incident", messages)
+        webbrowser.open(page.as_uri())
+        return page
+
+
+def investigate_locally(
+    *,
+    repos: Sequence[Path],
+    docs: Sequence[Path],
+    title: str,
+    description: str,
+    service: str | None,
+    at: datetime | None,
+    progress: Progress,
+) -> Found:
+    """Investigate one incident as the server would.
+
+    Args:
+        repos: git repositories whose commits may be culprits.
+        docs: folders or repositories of documents, kept in an index of their own between runs.
+        at: when it began; now by default. Nothing later is read.
+
+    Raises:
+        UsageError: there is nothing to look at, or none of it can be read.
+    """
+    if not repos and not docs:
+        raise UsageError(
+            "nothing to investigate",
+            why="neither --repo nor --docs was given",
+            way_out="give at least one, for example --repo .",
+        )
+    if not title.strip():
+        raise UsageError(
+            "nothing to investigate", why="--title is empty", way_out="say what is wrong in the alert's words"
+        )
+    settings = read_settings()
+    moment = at or datetime.now(UTC)
+    incident = Incident(
+        id=f"local:{hashlib.sha256(f'{title}{moment}'.encode()).hexdigest()[:12]}",
+        title=title,
+        description=description,
+        service=service,
+        created_at=moment,
+    )
+    ranker = open_ranker(settings, repos)
+    if ranker is not None:
+        ranker.refresh(progress)
+    evidence_home = (
+        settings.home
+        / "local"
+        / hashlib.sha256("\n".join(sorted(str(path.resolve()) for path in docs)).encode()).hexdigest()[:12]
+    )
+    if not docs:
+        return _run(incident, settings, None, ranker)
+    with open_library(
+        settings, open_store(f"sqlite:///{evidence_home / 'store.sqlite'}"), folder=evidence_home / "index"
+    ) as library:
+        _sync(library.ingestor, [str(path) for path in docs], settings, progress)
+        return _run(incident, settings, library.retriever, ranker)
+
+
+def _run(incident: Incident, settings: Settings, retriever: Retriever | None, ranker: Any) -> Found:
+    investigator = Investigator(
+        documents=lambda: retriever,
+        commits=lambda: ranker,
+        drafter=open_drafter(settings),
+        window_days=settings.window_days,
+    )
+    gathered = investigator.gather(incident) if retriever else Gathered()
+    ranked = investigator.rank(incident)
+    drafted = investigator.draft(incident, gathered, ranked)
+    card = Card(
+        incident=incident,
+        steps=tuple(Step(name=name, state="done") for name in ("gather", "rank", "draft")),
+        evidence=gathered.evidence,
+        ranking=ranked.ranking,
+        summary=drafted.summary,
+        mitigation=drafted.mitigation,
+        gaps=(*gathered.gaps, *ranked.gaps),
+        release=ranked.ranking.release if ranked.ranking else "",
+    )
+    return Found(card=card, seconds={"gather": gathered.seconds, "rank": ranked.seconds, "draft": drafted.seconds})
+
+
+def _sync(ingestor: Ingestor, specs: Sequence[str], settings: Settings, progress: Progress) -> list[SyncReport]:
+    reports = []
+    for spec in specs:
+
+        def tell(seen: int, name: str = spec) -> None:
+            progress(f"reading {name}", seen)
+
+        reports.append(ingestor.sync(_open_source(spec, settings), tell))
+    return reports
+
+
+def _open_source(spec: str, settings: Settings) -> Any:
+    """The source a person named: a path, or "pagerduty:" for past incidents.
+
+    Raises:
+        UsageError: it names nothing that can be read.
+    """
+    if spec.rstrip(":") == "pagerduty":
+        from ingest.pagerduty import PagerDutySource
+        from ingest.pagerduty_client import open_client
+
+        return PagerDutySource(open_client(settings), services=settings.pagerduty_services)
+    from ingest.sources import open_source
+
+    return open_source(spec, docs_url=settings.docs_url)
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """A time as people write it on a command line: unix seconds or ISO 8601, UTC unless it says otherwise.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        return from_unix(float(text))
+    except (ValueError, OverflowError, OSError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"cannot read the time {text!r}",
+            why="it is neither unix seconds nor ISO 8601",
+            way_out="write it as 1700000000 or 2026-11-20T03:12:00Z",
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def rank_in_bulk(*, repos: Sequence[str], cases: Path, out: Path, progress: Progress) -> int:
+    """Rank every incident of a file, by the contract of `rundown rank`; how many there were."""
+    from ranking.bulk import rank_cases
+
+    settings = read_settings()
+    return rank_cases(
+        repos,
+        cases,
+        out,
+        home=settings.home,
+        model=open_culprit_model(settings),
+        window_days=settings.window_days,
+        service_repos=settings.service_repos,
+        progress=progress,
+    )
+
+
+def ingest_sources(
+    specs: Sequence[str], *, watch: bool, progress: Progress, show: Callable[[str], None] | None
+) -> list[dict[str, Any]]:
+    """Sync sources into the index, once or until interrupted; what each run did."""
+    settings = read_settings()
+    for spec in specs:
+        _open_source(spec, settings)  # a wrong name is told before the model loads
+    with open_library(settings, open_store(settings.store_url)) as library:
+        while True:
+            reports = _sync(library.ingestor, specs, settings, progress)
+            for report in reports if show else ():
+                assert show is not None
+                show(_told(report))
+            if not watch:
+                return [to_json(report) | {"seen": report.seen} for report in reports]
+            time.sleep(settings.sync_s)
+
+
+def _told(report: SyncReport) -> str:
+    """A run in words: what changed, then what was left out and why."""
+    lines = [
+        f"{report.source}: {report.added} added, {report.updated} updated, {report.deleted} deleted, {report.unchanged} unchanged"
+    ]
+    lines += [f"  skipped {item.doc_id}: {item.reason}" for item in report.skipped]
+    return "\n".join(lines)
+
+
+def search_once(query: str, *, limit: int) -> list[dict[str, Any]]:
+    """The documents that match a query, best first."""
+    settings = read_settings()
+    with open_library(settings, open_store(settings.store_url)) as library:
+        found = library.retriever.search(query, limit=limit, readers=("*",))
+    return [to_json(item) for item in found]
+
+
+def search_in_bulk(queries: Path, out: Path, *, limit: int, progress: Progress) -> int:
+    """Answer every query of a file, by the contract of `rundown search --queries`; how many there were."""
+    from retrieval.bulk import search_file
+
+    settings = read_settings()
+    with open_library(settings, open_store(settings.store_url)) as library:
+        return search_file(
+            library.retriever, queries, out, limit=limit, progress=lambda done: progress("searching", done)
+        )

@@ -1,0 +1,240 @@
+"""The steps of the workflow on real parts: store in, store out, and Slack shown what the store says.
+
+Does: each step reads what earlier ones left in the store, does its part, and writes it back; running one twice changes nothing more.
+Does not: order them (`workflow.py`) or know what DBOS is.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bot import blocks, pagerduty
+from bot.card import Card, Step, StepName
+from bot.investigation import Drafted, Gathered, Investigator, Ranked, attempt
+from core.errors import SlackUnavailable
+from core.model import Incident, Status, Vote, from_json, to_json
+from core.redaction import redact_json
+from core.store import InboxRow, Store
+
+if TYPE_CHECKING:
+    from bot.channels import Channels
+    from bot.delivery import Delivery
+    from bot.metrics import Metrics
+    from bot.slack import SlackApp
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: The steps a card tells the progress of, and what each is called there.
+INVESTIGATION: tuple[StepName, ...] = ("gather", "rank", "draft")
+#: Rounds after which a card that keeps changing under us is left to the next step.
+ROUNDS = 5
+
+
+class LiveSteps:
+    """The workflow's steps, wired to the store, the investigator and Slack.
+
+    Args:
+        store: everything remembered.
+        investigator: gather, rank and draft.
+        channels: where an incident's card goes.
+        delivery: the outbox.
+        slack: runs what somebody in Slack asked.
+        metrics: told of first posts and complete cards.
+        enrich: asks PagerDuty for an incident's details; None without a REST key.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        investigator: Investigator,
+        channels: Channels,
+        delivery: Delivery,
+        metrics: Metrics,
+        enrich: Callable[[str], Any] | None = None,
+    ) -> None:
+        self._store, self._investigator, self._channels, self._delivery = store, investigator, channels, delivery
+        self._metrics, self._enrich = metrics, enrich
+        self.slack: SlackApp | None = None
+        self._completed: set[str] = set()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    # -- incoming ------------------------------------------------------------------------------------------------
+
+    def fold(self, row: InboxRow) -> list[str]:
+        """Turn an accepted PagerDuty request into events; the ids of the incidents it concerns."""
+        normalise = pagerduty.normalise_polled if row.source == "pagerduty-poll" else pagerduty.normalise
+        return [incident.id for incident in self._store.record_events(normalise(row.raw))]
+
+    def answer_slack(self, row: InboxRow) -> None:
+        """Do what somebody in Slack asked."""
+        assert self.slack is not None, "bot/app.py sets it before the workflow is launched"
+        self.slack.handle(row)
+
+    def apologise(self, row: InboxRow, reason: str) -> None:
+        """Tell whoever asked that it could not be done."""
+        assert self.slack is not None, "bot/app.py sets it before the workflow is launched"
+        attempt("telling a person so", lambda: self.slack.apologise(row, reason) if self.slack else None)
+
+    # -- investigation -------------------------------------------------------------------------------------------
+
+    def wants_investigation(self, incident_id: str) -> bool:
+        """Whether the incident is open. One resolved before we saw it gets its card, and no guesses."""
+        return self._incident(incident_id).status is not Status.RESOLVED
+
+    def gather(self, incident_id: str) -> bool:
+        """Ask PagerDuty for details, then find documents; whether every part answered."""
+        enrich = self._enrich
+        gaps: tuple[str, ...] = ()
+        if enrich is not None and incident_id.startswith("pd:"):
+            event, gap = attempt("PagerDuty's details of the incident", lambda: enrich(incident_id))
+            gaps = (gap,) if gap else ()
+            if event is not None:
+                self._store.record_events([event])
+        gathered = self._investigator.gather(
+            self._incident(incident_id), readers=("*", self._store.channel_of(incident_id) or "*")
+        )
+        if gathered.gaps:
+            self._metrics.retrieval_failed()
+        self._store.save_finding(incident_id, "gather", to_json(gathered))
+        return not gaps and not gathered.gaps
+
+    def rank(self, incident_id: str) -> bool:
+        """Rank commits; whether every part answered."""
+        ranked = self._investigator.rank(self._incident(incident_id))
+        self._store.save_finding(incident_id, "rank", to_json(ranked))
+        return ranked.ranking is not None or not ranked.gaps
+
+    def draft(self, incident_id: str) -> bool:
+        """Write the card's words. A model that fails leaves the extractive draft, which is whole."""
+        found = self._store.findings(incident_id)
+        gathered, ranked = _read(found, "gather", Gathered) or Gathered(), _read(found, "rank", Ranked) or Ranked()
+        drafted = self._investigator.draft(self._incident(incident_id), gathered, ranked)
+        for draft in (drafted.summary, drafted.mitigation):
+            if draft.author == "extractive" and draft.rejected:
+                self._metrics.model_failed(draft.task)
+        self._store.save_finding(incident_id, "draft", to_json(drafted))
+        return True
+
+    # -- Slack ---------------------------------------------------------------------------------------------------
+
+    def show(self, incident_id: str) -> None:
+        """Bring the incident's card and its thread to what the store knows now.
+
+        Slack not answering is no failure of the step: what is wanted is in the outbox, and `resend` brings it there.
+        """
+        with self._locks[incident_id]:
+            try:
+                channel = self._store.channel_of(incident_id)
+                if channel is None:
+                    channel = self._channels.channel_for(self._incident(incident_id))
+                    self._store.set_channel(incident_id, channel)
+                for _ in range(ROUNDS):
+                    if not self._show_once(incident_id, channel):
+                        break
+                self._note_completion(incident_id)
+            except SlackUnavailable as error:
+                log.warning("cannot show %s yet: %s", incident_id, error)
+
+    def _show_once(self, incident_id: str, channel: str) -> bool:
+        """Send what differs; whether anything did. Repeated until nothing does, because other steps write meanwhile."""
+        sent = False
+        for key, body in self._wanted(incident_id).items():
+            parent = None if key.startswith("card:") else f"card:{incident_id}"
+            message = self._store.want_message(key, channel=channel, body=body, incident_id=incident_id, parent=parent)
+            if message.sent_version < message.version:
+                self._metrics.message_delivered(self._delivery.deliver(key))
+                sent = True
+        return sent
+
+    def _note_completion(self, incident_id: str) -> None:
+        """Tell the metrics, once, how long a card took to be whole."""
+        message = self._store.message(f"card:{incident_id}")
+        if message and message.sent_at and incident_id not in self._completed and self.finished(incident_id):
+            self._completed.add(incident_id)
+            self._metrics.card_complete(message.sent_at - message.created_at)
+
+    def _wanted(self, incident_id: str) -> dict[str, dict[str, Any]]:
+        """The messages an incident has in Slack, as the store knows it now, by their key."""
+        card = self.card(incident_id)
+        wanted = {f"card:{incident_id}": redact_json(blocks.card_message(card))}
+        if card.ranking is not None or card.evidence:
+            wanted[f"detail:{incident_id}"] = redact_json(blocks.detail_message(card))
+        return wanted
+
+    def finished(self, incident_id: str) -> bool:
+        """Whether the investigation is over and Slack shows all of it."""
+        if self.card(incident_id).working:
+            return False
+        messages = {key: (self._store.message(key), body) for key, body in self._wanted(incident_id).items()}
+        return all(
+            message and message.body == body and message.sent_version == message.version
+            for message, body in messages.values()
+        )
+
+    def resend(self) -> None:
+        """Send what Slack does not show yet: it was down, or we were killed in between. Called every few seconds."""
+        for incident in self._store.incidents_unshown():
+            self.show(incident)
+        for key in self._store.unsent_messages():
+            # One message that does not get through must not hold up those behind it.
+            attempt(f"sending {key}", functools.partial(self._delivery.deliver, key))
+
+    def card(self, incident_id: str) -> Card:
+        """The card as the store knows it now."""
+        found = self._store.findings(incident_id)
+        gathered, ranked, drafted = (
+            _read(found, "gather", Gathered),
+            _read(found, "rank", Ranked),
+            _read(found, "draft", Drafted),
+        )
+        votes: dict[str, tuple[int, int]] = {}
+        confirmed: list[str] = []
+        for row in self._store.feedback(incident_id):
+            up, down = votes.get(row["item"], (0, 0))
+            votes[row["item"]] = (up + (row["vote"] == Vote.UP), down + (row["vote"] == Vote.DOWN))
+            if row["vote"] == Vote.CULPRIT:
+                confirmed.append(row["item"].removeprefix("commit:"))
+        return Card(
+            incident=self._incident(incident_id),
+            steps=_progress(gathered, ranked, drafted),
+            evidence=gathered.evidence if gathered else (),
+            ranking=ranked.ranking if ranked else None,
+            summary=drafted.summary if drafted else None,
+            mitigation=drafted.mitigation if drafted else None,
+            gaps=(*(gathered.gaps if gathered else ()), *(ranked.gaps if ranked else ())),
+            votes=votes,
+            confirmed_culprit=confirmed[-1] if confirmed else None,
+            release=ranked.ranking.release if ranked and ranked.ranking else "",
+        )
+
+    def _incident(self, incident_id: str) -> Incident:
+        incident = self._store.incident(incident_id)
+        if incident is None:
+            raise LookupError(f"no incident {incident_id!r} in the store")
+        return incident
+
+
+def _read(found: dict[str, Any], step: str, kind: type[T]) -> T | None:
+    return from_json(kind, found[step]) if step in found else None
+
+
+def _progress(gathered: Gathered | None, ranked: Ranked | None, drafted: Drafted | None) -> tuple[Step, ...]:
+    """Done, degraded, running or waiting, for each step in its order."""
+    steps: list[Step] = []
+    running = False
+    for name, finding in zip(INVESTIGATION, (gathered, ranked, drafted), strict=True):
+        gaps: tuple[str, ...] = getattr(finding, "gaps", ())
+        if finding is not None:
+            steps.append(Step(name=name, state="degraded" if gaps else "done", note=gaps[0] if gaps else ""))
+        else:
+            steps.append(Step(name=name, state="waiting" if running else "running"))
+            running = True
+    return tuple(steps)
