@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: How much is shown: enough to act on, little enough to read at night.
-GUIDES, PAST = 4, 3
+GUIDES, PAST, STORY = 4, 3, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,8 @@ class Investigator:
             part, gap = self.search(
                 incident.text, incident, tiers=tiers, limit=limit, before=incident.created_at, readers=readers
             )
+            if Tier.PAST_INCIDENT in tiers and part:
+                part = self._with_its_end(part, incident, readers)
             found += part
             gaps += [gap] if gap and gap not in gaps else []
         found = [item for item in found if item.tier is not Tier.PAST_INCIDENT or item.doc_id != incident.id]
@@ -127,6 +129,17 @@ class Investigator:
         if found is None and gap is None:
             gap = "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`"
         return found or [], gap
+
+    def _with_its_end(self, past: list[Evidence], incident: Incident, readers: Sequence[str]) -> list[Evidence]:
+        """The nearest past incident with more of its story: the search finds how it began, the responder needs how it ended."""
+
+        def act() -> list[Evidence]:
+            retriever = self._documents()
+            return retriever.sections(past[0].id, before=incident.created_at, readers=readers) if retriever else []
+
+        story, _ = attempt("reading the past incident", act)
+        rest = [item for item in story or [] if item.section != past[0].section][-STORY:]
+        return [past[0], *rest, *past[1:]]
 
     def rank(self, incident: Incident) -> Ranked:
         """Commits that may have caused it, best first, secrets taken out of what is shown of them."""

@@ -82,7 +82,13 @@ def _annotate(incident: Incident, event: IncidentEvent) -> Incident:
     return incident if not text or note in incident.notes else replace(incident, notes=(*incident.notes, note))
 
 
+def _prioritise(incident: Incident, event: IncidentEvent) -> Incident:
+    # The one event whose missing value says something: the priority was taken away.
+    return replace(incident, priority=event.changes.get("priority") or None)
+
+
 _TRANSITIONS = {
+    "priority": _prioritise,
     "triggered": _open,
     "reopened": _open,
     "acknowledged": _acknowledge,

@@ -99,7 +99,11 @@ class RedactSecrets(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the message, its arguments and its traceback; never drop the record."""
-        record.msg, record.args = redact(record.getMessage()), ()
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # never fail the caller; without its place a secret cannot be judged
+            message = f"{record.msg} (its arguments do not fit and are left out)"
+        record.msg, record.args = redact(message), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:

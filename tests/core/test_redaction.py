@@ -376,6 +376,13 @@ def test_a_log_handler_with_the_filter_writes_no_secret():
     )
 
 
+def test_a_record_whose_arguments_do_not_fit_is_logged_all_the_same():
+    """Redaction never turns a log line into a failure of its caller."""
+    record = logging.LogRecord("n", logging.INFO, "f", 1, "password=%s %d", ("hunter2",), None)
+
+    assert (RedactSecrets().filter(record), "hunter2" in record.getMessage()) == (True, False)
+
+
 def test_long_hostile_texts_are_scanned_in_linear_steps():
     """Runs made of prefixes, quotes and half-tokens: doubling the text about doubles what is read, and nothing hangs."""
     units = [

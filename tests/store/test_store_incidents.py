@@ -259,3 +259,10 @@ def test_a_finding_is_replaced_by_its_step_run_again(any_store):
     any_store.save_finding("pd:Q1", "gather", {"evidence": ["E1"]})
 
     assert any_store.findings("pd:Q1") == {"gather": {"evidence": ["E1"]}, "rank": [1, "two", None, 0.5]}
+
+
+def test_a_priority_that_was_taken_away_is_gone():
+    """PagerDuty says so by an event without one; any other event without a priority says nothing of it."""
+    told = [event("triggered", 0, priority="P1"), event("priority", 5, priority=None), event("updated", 9, title="x")]
+
+    assert fold(told).priority is None

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from core.errors import StoreError
-from core.store import open_store
+from core.store import open_store, revision_of
 from core.store.tables import metadata
 
 
@@ -97,6 +97,16 @@ def test_a_migration_killed_midway_leaves_nothing_behind(any_store_url, monkeypa
     monkeypatch.undo()
     open_store(any_store_url).close()
     assert set(metadata.tables) < tables_of(any_store_url)
+
+
+def test_looking_at_a_store_s_revision_changes_nothing(any_store_url):
+    """Without tables, with them, and never making any."""
+    before = revision_of(any_store_url)
+    assert tables_of(any_store_url) == set()
+    open_store(any_store_url).close()
+    after = revision_of(any_store_url)
+
+    assert (before, after) == ((None, "0001"), ("0001", "0001"))
 
 
 def test_a_store_written_by_a_newer_version_is_not_touched(any_store_url):

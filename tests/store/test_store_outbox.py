@@ -111,3 +111,11 @@ def test_two_incidents_messages_do_not_mix(any_store):
 def test_an_unknown_message_is_none(any_store):
     """By key and by place."""
     assert (any_store.message("none"), any_store.message_at("C1", "0.0")) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["a NUL \x00 inside", "half a pair \ud800 inside", "🧯 ünïcode", "x" * 3900])
+def test_any_body_can_be_wanted(any_store, text):
+    """What a message quotes came from outside; it is kept exactly, so that wanting it again changes nothing."""
+    first, again = want(any_store, text), want(any_store, text)
+
+    assert (first.body["text"], again.version) == (text, 1)

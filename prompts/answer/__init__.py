@@ -1,0 +1,1 @@
+"""An answer to a question in the thread: templates and output schema."""

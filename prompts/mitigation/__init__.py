@@ -1,0 +1,1 @@
+"""The card's "what to do next": templates and output schema."""

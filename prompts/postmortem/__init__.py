@@ -1,0 +1,1 @@
+"""The first draft of a postmortem: templates and output schema."""

@@ -1,0 +1,1 @@
+"""The card's "what is going on": templates and output schema."""

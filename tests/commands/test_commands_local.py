@@ -1,0 +1,165 @@
+"""`rundown` without a server: what it prints, how it fails, and the exit code of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.demo_world import World, build_world
+from bot.local import parse_time
+
+NOW = datetime(2026, 3, 4, 3, 0, tzinfo=UTC)
+RUNDOWN = str(Path(sys.executable).with_name("rundown"))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return build_world(tmp_path_factory.mktemp("world"), now=NOW)
+
+
+def run(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One command; the embedder is the fake, so that no weights are loaded."""
+    setting = {"RUNDOWN_EMBEDDING_MODEL": "hash", "COLUMNS": "200", **environment}
+    return subprocess.run(
+        [RUNDOWN, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **setting}, check=False
+    )
+
+
+def investigate(world: World, *more: Any) -> dict[str, Any]:
+    about = ["--title", world.title, "--description", world.description, "--service", world.service]
+    ran = run("investigate", "--repo", world.repo, "--docs", world.docs, *about, "--json", *more)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_investigate_finds_commit_and_runbook(world):
+    """The same as the server would, printed as JSON."""
+    found = investigate(world, "--at", NOW.isoformat())
+
+    assert found["ranking"]["culprits"][0]["commit"]["sha"] == world.culprit_sha
+    assert world.runbook_doc_id in [item["doc_id"] for item in found["evidence"]]
+    assert found["card"]["blocks"][0]["type"] == "header"
+
+
+def test_investigate_reads_nothing_later_than_the_incident(world):
+    """Asked about the day before the culprit landed, it does not know it."""
+    found = investigate(world, "--at", (NOW - timedelta(days=1)).timestamp())
+    latest = max(item["commit"]["committed_at"] for item in found["ranking"]["culprits"])
+
+    assert world.culprit_sha not in [item["commit"]["sha"] for item in found["ranking"]["culprits"]]
+    assert datetime.fromisoformat(latest) < NOW - timedelta(days=1)
+
+
+def test_investigate_prints_the_card(world):
+    """As text, without being asked for JSON."""
+    ran = run("investigate", "--repo", world.repo, "--title", world.title, "--at", NOW.timestamp())
+
+    assert ran.returncode == 0
+    assert "What likely caused it" in ran.stdout
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["investigate", "--title", "x"], 2, "neither --repo nor --docs"),
+        (["investigate", "--repo", "nowhere", "--title", "x"], 2, "nowhere"),
+        (["investigate", "--repo", ".", "--title", "x"], 2, "no git repository"),
+        (["investigate", "--repo", ".", "--title", " "], 2, "--title is empty"),
+        (["investigate", "--repo", ".", "--title", "x", "--at", "yesterday"], 2, "'yesterday'"),
+        (["investigate", "--docs", "nowhere", "--title", "x"], 2, "nowhere"),
+        (["investigate"], 2, "--title"),
+        (["ingest", "nowhere"], 2, "nowhere"),
+        (["ingest", "pagerduty:"], 2, "RUNDOWN_PAGERDUTY_API_TOKEN"),
+        (["search"], 2, "QUERY"),
+        (["search", "--queries", "nowhere.jsonl", "--out", "out.jsonl"], 2, "nowhere.jsonl"),
+        (["rank", "--repo", "nowhere", "--cases", "nowhere.jsonl", "--out", "out.jsonl"], 2, "nowhere"),
+        (["serve"], 2, "RUNDOWN_SLACK_BOT_TOKEN"),
+    ],
+)
+def test_what_cannot_work_is_said_with_its_way_out(arguments, code, said):
+    """Exit code 2, the input named, and never a traceback."""
+    ran = run(*arguments)
+
+    assert (ran.returncode, "Traceback" in ran.stderr) == (code, False), ran.stderr
+    assert said in ran.stderr.replace("\n", " ")
+
+
+def test_a_wrong_setting_is_named_without_its_value():
+    """Settings hold secrets: an error tells which, never what."""
+    ran = run("serve", RUNDOWN_HTTP_PORT="hunter2")
+
+    assert ran.returncode == 2
+    assert "RUNDOWN_HTTP_PORT" in ran.stderr
+    assert "hunter2" not in ran.stderr
+
+
+def test_an_empty_and_a_shallow_repository(tmp_path, world):
+    """Empty is an error with its way out; shallow works, and says what it cannot see."""
+    subprocess.run(["git", "init", "-q", "empty"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "clone", "-q", "--depth", "20", world.repo.as_uri(), "shallow"], cwd=tmp_path, check=True)
+
+    empty = run("investigate", "--repo", tmp_path / "empty", "--title", "x")
+    shallow = run("investigate", "--repo", tmp_path / "shallow", "--title", "x", "--at", NOW.timestamp(), "--json")
+
+    assert (empty.returncode, shallow.returncode) == (2, 0)
+    assert "it is empty" in empty.stderr.replace("\n", " ")
+    assert any("shallow" in gap for gap in json.loads(shallow.stdout)["gaps"])
+
+
+def test_ingest_then_search_then_ingest_again(world):
+    """What was indexed is found; the second run has nothing to do."""
+    first = json.loads(run("ingest", world.docs, "--json").stdout)
+    found = json.loads(run("search", "no free database connections", "--json", "--limit", "3").stdout)
+    second = json.loads(run("ingest", world.docs, "--json").stdout)
+
+    assert world.runbook_doc_id in [item["doc_id"] for item in found]
+    assert (first[0]["added"], second[0]["added"], second[0]["unchanged"]) == (first[0]["seen"], 0, first[0]["seen"])
+
+
+def test_rank_in_bulk_keeps_the_contract(world, tmp_path):
+    """A case line in, a ranked line out."""
+    cases, out = tmp_path / "cases.jsonl", tmp_path / "ranked.jsonl"
+    cases.write_text(
+        json.dumps(
+            {
+                "id": "a",
+                "title": world.title,
+                "description": world.description,
+                "service": world.service,
+                "created_at": NOW.timestamp(),
+                "unknown": 1,
+            }
+        )
+        + "\n"
+    )
+
+    ran = run("rank", "--repo", world.repo, "--cases", cases, "--out", out)
+    line = json.loads(out.read_text())
+
+    assert ran.returncode == 0, ran.stderr
+    assert set(line) == {"id", "ranking", "abstained", "seconds"}
+    assert set(line["ranking"][0]) == {"sha", "score", "confidence", "reasons"}
+    assert line["ranking"][0]["sha"] == world.culprit_sha
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1700000000", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+        ("2026-03-04T03:00:00Z", NOW),
+        ("2026-03-04T04:00:00+01:00", NOW),
+        ("2026-03-04 03:00", NOW),
+        (None, None),
+    ],
+)
+def test_times_as_people_write_them(text, expected):
+    """Unix seconds or ISO 8601, UTC unless it says otherwise."""
+    assert parse_time(text) == expected
