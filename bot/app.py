@@ -99,9 +99,9 @@ def open_culprit_model(settings: Settings) -> CulpritModel | None:
     """The Llama that ranks culprits, when one is configured."""
     if not settings.ranker_model:
         return None
-    from ranking.llama import LlamaModel
+    from ranking.llama import LlamaVoter
 
-    return LlamaModel(settings.ranker_model, adapter=settings.ranker_adapter)
+    return LlamaVoter(settings.ranker_model, adapter=settings.ranker_adapter)
 
 
 def open_drafter(settings: Settings) -> Drafter:

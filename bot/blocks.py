@@ -16,6 +16,7 @@ from bot.mrkdwn import bold, code, date, link, phrase, plain, prose
 from bot.replies import answer_message, failure_message, help_message, postmortem_messages, status_message
 from bot.sources import Sources, commit_link, evidence_name
 from core.model import Culprit, Evidence, Incident, Link, Ranking, Reason, Section, Status
+from prompts.tasks import PARTS
 
 __all__ = [
     "answer_message",
@@ -28,9 +29,11 @@ __all__ = [
 ]
 
 #: What fits the card; the thread holds the rest.
-SENTENCES, STEPS, CULPRITS, REASONS = 4, 5, 3, 3
+SENTENCES, STEPS, CULPRITS, REASONS = 4, 9, 3, 3
 CANDIDATES_IN_DETAIL, SOURCES_IN_DETAIL = 10, 12
 
+#: The plan's own steps are numbered under "What to do next"; its other parts keep their headings.
+STEPS_HEADING = PARTS["mitigation"][0].heading
 _ABOUT = {"summary": "what is going on", "cause": "the likely cause", "next": "what to do next"}
 _STEP_WORDS = {
     "gather": ("Search runbooks and past incidents", "Searching runbooks and past incidents", "Evidence gathered"),
@@ -179,6 +182,8 @@ def _cause(card: Card, room: float) -> list[Block]:
     elif verdict.kind == "inconclusive":
         lines += _inconclusive(card.ranking, len(best))
     entries = [_candidate(card, place, culprit, room=room) for place, culprit in enumerate(best, 1)]
+    if len(best) == 1:
+        entries = [_candidate(card, None, best[0], room=room)]
     return [*sections(lines), *entries, *_votes(card, "cause")]
 
 
@@ -253,20 +258,22 @@ def _next(card: Card, sources: Sources, room: float) -> list[Block]:
 
 
 def _steps(plan: Sequence[Section], sources: Sources, room: float, *, skip: int = 0, limit: int = STEPS) -> list[str]:
-    """Numbered steps under their headings; those beyond the limit are counted."""
-    lines, place, total = [], 0, sum(len(part.sentences) for part in plan)
+    """Steps by number, what else is known under its heading; what lies beyond the limit is counted."""
+    lines: list[str] = []
+    place = 0
     for part in plan:
-        fresh = len(plan) > 1 and part.heading.strip()
-        for sentence in part.sentences:
+        headed = part.heading in ("", STEPS_HEADING)
+        for number, sentence in enumerate(part.sentences, 1):
             place += 1
             if not skip < place <= skip + limit:
                 continue
-            if fresh:
+            if not headed:
                 lines.append(f"_{plain(part.heading, 80)}_")
-                fresh = ""
-            step = prose(sentence.text, int(600 * room))
-            lines.append(sources.sentence(f"{place}. {step}", sentence.evidence[: few(3, room)], named=True))
-    left = total - skip - limit
+                headed = True
+            lead = f"{number}." if part.heading in ("", STEPS_HEADING) else "•"
+            step = f"{lead} {prose(sentence.text, int(700 * room))}"
+            lines.append(sources.sentence(step, sentence.evidence[: few(3, room)], named=True))
+    left = place - skip - limit
     return [*lines, f"{left} more in the thread"] if left > 0 and not skip else lines
 
 
@@ -336,7 +343,7 @@ def _detail(card: Card, room: float) -> list[Block]:
         *(sections(["*More on what's going on*", *more]) if more else []),
         *(sections(["*More steps*", *steps]) if steps else []),
         section(f"*Evidence*{'' if card.evidence else chr(10) + none}"),
-        *(section(_found(item, card.incident, room)) for item in card.evidence[:shown]),
+        *(block for item in card.evidence[:shown] for block in sections([_found(item, card.incident, room)])),
         *context([f"{left} more sources" if (left := len(card.evidence) - shown) > 0 else ""]),
         *_candidates(card, room),
         *_gaps(card, room),

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from core.model import Confidence, Culprit, Draft, Evidence, Incident, Ranking, Section, Sentence, Status, Tier
+from core.text import strip_hidden
 
 StepName = Literal["gather", "rank", "draft"]
 StepState = Literal["waiting", "running", "done", "degraded"]
@@ -201,10 +202,15 @@ def looked_at(ranking: Ranking) -> str:
 # -- evidence and words ------------------------------------------------------------------------------------------
 
 
-def cited(draft: Draft | None, evidence: Sequence[Evidence], ranking: Ranking | None) -> tuple[Section, ...]:
+def cited(
+    draft: Draft | None, evidence: Sequence[Evidence], ranking: Ranking | None, *, keep_empty: bool = False
+) -> tuple[Section, ...]:
     """A draft's sections with only what rests on evidence at hand: the rest is never shown.
 
     Ids that name nothing are dropped; a sentence left with none, and a section left with no sentence, are dropped too.
+
+    Args:
+        keep_empty: whether a section left with no sentence stays, as an open question.
     """
     known = {item.id for item in evidence} | {
         f"C{place}" for place in range(1, len(ranking.culprits if ranking else ()) + 1)
@@ -214,9 +220,9 @@ def cited(draft: Draft | None, evidence: Sequence[Evidence], ranking: Ranking | 
         kept = []
         for sentence in section.sentences:
             ids = tuple(dict.fromkeys(item for item in sentence.evidence if item in known or _UNLINKED.fullmatch(item)))
-            if ids and sentence.text.strip():
+            if ids and strip_hidden(sentence.text).strip():
                 kept.append(Sentence(text=sentence.text, evidence=ids))
-        if kept:
+        if kept or keep_empty:
             sections.append(Section(heading=section.heading, sentences=tuple(kept)))
     return tuple(sections)
 

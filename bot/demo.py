@@ -228,6 +228,7 @@ def _open(stage: Stage, folder: Path) -> None:
 
     root = stage.messages()[0]
     page = folder / "channel.html"
-    write_page(page, CHANNEL, [message.to_json() for message in (root, *stage.slack.thread(stage.channel, root.ts))])
+    shown = [message.to_json() for message in (root, *stage.slack.thread(stage.channel, root.ts))]
+    write_page(page, CHANNEL, shown, people={stage.slack.bot: "Rundown", stage.slack.user(RESPONDER): RESPONDER})
     stage.console.print(f"[dim]{page}[/]")
     webbrowser.open(page.as_uri())

@@ -6,7 +6,6 @@ reason. Does not: parse Slack's payloads (`slack.py`) or send anything itself (t
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot import blocks
 from bot.investigation import Gathered, Investigator, Ranked, clean
-from bot.steps import LiveSteps
+from bot.steps import LiveSteps, opened_by
 from core.errors import SlackUnavailable
 from core.model import Evidence, Feedback, Incident, IncidentEvent, Note, Ranking, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
@@ -42,7 +41,6 @@ class Desk:
         delivery: the outbox.
         settings: what Slack's terms let us keep.
         metrics: counts votes and answers.
-        start: starts an investigation by incident id.
         health: the state of each part in a word, for `/rundown status`.
     """
 
@@ -55,11 +53,10 @@ class Desk:
         delivery: Delivery,
         settings: Settings,
         metrics: Metrics,
-        start: Callable[[str], None],
         health: Callable[[], Mapping[str, str]],
     ) -> None:
         self._store, self._steps, self._investigator, self._delivery = store, steps, investigator, delivery
-        self._settings, self._metrics, self._start, self._health = settings, metrics, start, health
+        self._settings, self._metrics, self._health = settings, metrics, health
 
     # -- questions -----------------------------------------------------------------------------------------------
 
@@ -119,7 +116,7 @@ class Desk:
         title = redact(text).strip()
         if not title:
             return "Say what is wrong, for example: `/rundown investigate checkout answers 500 since the last deploy`."
-        incident_id = f"slack:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        incident_id = opened_by(key)
         now = datetime.now(UTC)
         self._store.record_events(
             [
@@ -135,7 +132,6 @@ class Desk:
         if self._store.channel_of(incident_id) is None:
             self._store.set_channel(incident_id, channel)
         self._steps.show(incident_id)
-        self._start(incident_id)
         return "Looking into it: the card is in this channel."
 
     def postmortem(self, argument: str, *, channel: str, thread_ts: str | None, person: str, key: str) -> str:

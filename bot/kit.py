@@ -137,7 +137,7 @@ def fit(fallback: str, build: Callable[[float], list[Block]]) -> Message:
         blocks = build(room)
         if weight(blocks) <= MESSAGE_WEIGHT and len(blocks) <= BLOCKS:
             break
-    return {"text": fallback, "blocks": topmost(blocks)}
+    return {"text": fallback or "A message from Rundown", "blocks": topmost(blocks)}
 
 
 def topmost(blocks: list[Block]) -> list[Block]:

@@ -19,10 +19,12 @@ from core.text import strip_hidden
 
 #: Longest address we link; a longer one is shown by its label alone.
 URL_LIMIT = 400
-#: How much of an input is looked at, seen from the size asked for: room for what will not be seen of it.
+#: How much of an input is looked at, as a multiple of the size asked for: room for blanks that will be joined.
 _LOOKED_AT = 8
 #: Marks stacked on one letter beyond this number are dropped: they smear over the lines around them.
 _MARKS = 4
+
+_TOO_LONG = "(code too long to show here)"
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 #: Formatting characters and their inert likenesses, a character for a character.
@@ -70,7 +72,7 @@ def label(text: str, limit: int = 150) -> str:
 def prose(text: str, limit: int = 600) -> str:
     """A sentence in which `code` and fenced blocks stay code; Markdown's other marks are taken off.
 
-    Raises nothing: an unbalanced mark becomes plain text.
+    Code is shown whole or not at all: half a command is worse than none. An unbalanced mark becomes plain text.
     """
     text = _MARKDOWN_LEAD.sub("", _visible(text, limit))
     parts: list[str] = []
@@ -78,8 +80,7 @@ def prose(text: str, limit: int = 600) -> str:
     for match in _CODE.finditer(text):
         parts.append(_words(text[end : match.start()], left))
         left -= size(parts[-1])
-        fenced = match["block"]
-        parts.append(code_block(fenced, left) if fenced and "\n" in fenced else code(fenced or match["span"], left))
+        parts.append(_code_whole(match["block"], match["span"], left))
         left -= size(parts[-1])
         end = match.end()
     parts.append(_words(text[end:], left))
@@ -98,17 +99,16 @@ def bold(text: str, limit: int = 300) -> str:
 
 
 def code(text: str, limit: int = 120) -> str:
-    """Any text as inline code, kept to the letter but for backticks; "" for no text or no room."""
-    inner = " ".join(_visible(text, limit).split()).replace("`", "'")
-    inner = escape(_clip(inner, limit - 2))
-    return f"`{inner}`" if inner else ""
+    """Any text as inline code, kept to the letter but for backticks; "" for no text, or if it does not fit whole."""
+    inner = escape(" ".join(strip_hidden(text).split()).replace("`", "'"))
+    return f"`{inner}`" if inner and size(inner) + 2 <= limit else ""
 
 
 def code_block(text: str, limit: int = 600) -> str:
-    """Any text as a code block on lines of its own; "" for no text or no room."""
-    lines = [line.rstrip() for line in _visible(text, limit).strip("\n").replace("```", "'''").split("\n")]
-    inner = escape(_clip("\n".join(lines), limit - 10)).strip("\n")
-    return f"\n```\n{inner}\n```\n" if inner.strip() else ""
+    """Any text as a code block on lines of its own; "" for no text, or if it does not fit whole."""
+    lines = [line.rstrip() for line in strip_hidden(text).replace("```", "'''").split("\n")]
+    inner = escape("\n".join(lines).strip("\n"))
+    return f"\n```\n{inner}\n```\n" if inner.strip() and size(inner) + 10 <= limit else ""
 
 
 def link(url: str | None, text: str, limit: int = 120, *, schemes: tuple[str, ...] = ("https", "http")) -> str:
@@ -155,8 +155,8 @@ def utc(at: datetime) -> str:
 
 
 def _visible(text: str, limit: int) -> str:
-    """The beginning of the text, without what cannot be seen and without marks piled on one letter."""
-    shown = strip_hidden(text[: max(limit, 0) * _LOOKED_AT + 400])
+    """As much of the text as could fit, without what cannot be seen and without marks piled on one letter."""
+    shown = strip_hidden(text)[: max(limit, 0) * _LOOKED_AT + 400]
     if shown.isascii():
         return shown
     kept, marks = [], 0
@@ -165,6 +165,15 @@ def _visible(text: str, limit: int) -> str:
         if marks <= _MARKS:
             kept.append(char)
     return "".join(kept)
+
+
+def _code_whole(block: str | None, span: str | None, limit: int) -> str:
+    """A fenced block or inline code, or a word in its place when it does not fit."""
+    text = block or span or ""
+    made = code_block(text, limit) if block and ("\n" in block or "`" in block) else code(text, limit)
+    if made or not strip_hidden(text).strip():
+        return made
+    return _TOO_LONG if limit >= len(_TOO_LONG) else "…" * (limit >= 1)
 
 
 def _line(text: str, limit: int) -> str:

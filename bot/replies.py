@@ -14,6 +14,9 @@ from bot.mrkdwn import bold, code, date, link, plain, prose
 from bot.sources import Sources
 from core.model import Draft, Evidence, Incident, Ranking, Section
 
+#: Under a heading for which the record holds nothing.
+_OPEN = "The record holds nothing on this: yours to write."
+
 
 def answer_message(
     question: str,
@@ -96,7 +99,7 @@ def postmortem_messages(
 ) -> list[Message]:
     """A postmortem draft over as many messages as it needs; the first carries the title."""
     sources = Sources(evidence, ranking, incident, legend=True)
-    told = words.cited(draft, evidence, ranking)
+    told = words.cited(draft, evidence, ranking, keep_empty=True)
     lasted = (
         f"lasted {words.duration(incident.created_at, incident.resolved_at)}"
         if incident.resolved_at
@@ -115,7 +118,7 @@ def postmortem_messages(
         section("A draft for you to correct: every sentence names its source, and nothing has been published."),
     ]
     for part in told:
-        blocks += sections([bold(part.heading, 150) or "*Notes*", *_told([part], sources)])
+        blocks += sections([bold(part.heading, 150) or "*Notes*", *(_told([part], sources) or [_OPEN])])
     if not told:
         blocks.append(
             section("There is nothing to draft from yet: no events, notes or evidence were kept of this incident.")

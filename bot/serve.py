@@ -103,7 +103,6 @@ class Server:
             delivery=delivery,
             settings=self.settings,
             metrics=self.metrics,
-            start=self.workflow.investigate,
             health=self.health,
         )
         self.steps.slack = build_slack(self.client, desk, self.store, self.channels)
@@ -142,6 +141,8 @@ class Server:
         from bot.web import WebServer
 
         self._stack.callback(self.store.close)
+        if self._rest is not None:
+            self._stack.callback(self._rest.close)
         self._stack.callback(self._library_stack.close)
         self.workflow.launch()
         self._stack.callback(self.workflow.close)
@@ -211,9 +212,10 @@ class Server:
     def _sync(self) -> None:
         """Open what is not open yet, then read what changed. A part that is down is tried again next time."""
         self._keep("channels", self.channels.join_listed)
-        if self._keep("documents", self._open_documents):
-            self._keep("sync of documents", self._sync_documents)
+        opened = self._keep("documents", self._open_documents)
         self._keep("commits", self._sync_commits)
+        if opened:  # last: the first reading of a year of past incidents takes a minute
+            self._keep("sync of documents", self._sync_documents)
 
     def _open_documents(self) -> None:
         if self.library is None:

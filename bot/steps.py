@@ -7,6 +7,7 @@ Does not: order them (`workflow.py`) or know what DBOS is.
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import threading
 from collections import defaultdict
@@ -73,14 +74,16 @@ class LiveSteps:
         normalise = pagerduty.normalise_polled if row.source == "pagerduty-poll" else pagerduty.normalise
         return [incident.id for incident in self._store.record_events(normalise(row.raw))]
 
-    def answer_slack(self, row: InboxRow) -> None:
-        """Do what somebody in Slack asked."""
-        assert self.slack is not None, "bot/app.py sets it before the workflow is launched"
+    def answer_slack(self, row: InboxRow) -> list[str]:
+        """Do what somebody in Slack asked; the ids of incidents they opened by it."""
+        assert self.slack is not None, "bot/serve.py sets it before the workflow is launched"
         self.slack.handle(row)
+        opened = opened_by(row.event_id)
+        return [opened] if self._store.incident(opened) else []
 
     def apologise(self, row: InboxRow, reason: str) -> None:
         """Tell whoever asked that it could not be done."""
-        assert self.slack is not None, "bot/app.py sets it before the workflow is launched"
+        assert self.slack is not None, "bot/serve.py sets it before the workflow is launched"
         attempt("telling a person so", lambda: self.slack.apologise(row, reason) if self.slack else None)
 
     # -- investigation -------------------------------------------------------------------------------------------
@@ -171,7 +174,7 @@ class LiveSteps:
 
     def finished(self, incident_id: str) -> bool:
         """Whether the investigation is over and Slack shows all of it."""
-        if self.card(incident_id).working:
+        if self._store.incident(incident_id) is None or self.card(incident_id).working:
             return False
         messages = {key: (self._store.message(key), body) for key, body in self._wanted(incident_id).items()}
         return all(
@@ -199,7 +202,7 @@ class LiveSteps:
         confirmed: list[str] = []
         for row in self._store.feedback(incident_id):
             up, down = votes.get(row["item"], (0, 0))
-            votes[row["item"]] = (up + (row["vote"] == Vote.UP), down + (row["vote"] == Vote.DOWN))
+            votes[row["item"]] = (up + (row["vote"] != Vote.DOWN), down + (row["vote"] == Vote.DOWN))
             if row["vote"] == Vote.CULPRIT:
                 confirmed.append(row["item"].removeprefix("commit:"))
         return Card(
@@ -220,6 +223,11 @@ class LiveSteps:
         if incident is None:
             raise LookupError(f"no incident {incident_id!r} in the store")
         return incident
+
+
+def opened_by(key: str) -> str:
+    """The id of the incident that a request in Slack opens, by the request's own id: asked twice, opened once."""
+    return f"slack:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _read(found: dict[str, Any], step: str, kind: type[T]) -> T | None:

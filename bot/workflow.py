@@ -41,8 +41,8 @@ class Steps(Protocol):
         """Turn an accepted PagerDuty request into events; the incidents it concerns."""
         ...
 
-    def answer_slack(self, row: InboxRow) -> None:
-        """Do what somebody in Slack asked."""
+    def answer_slack(self, row: InboxRow) -> list[str]:
+        """Do what somebody in Slack asked; the incidents they opened by it."""
         ...
 
     def apologise(self, row: InboxRow, reason: str) -> None:
@@ -113,10 +113,6 @@ class Workflow:
         """Start on an accepted request."""
         self._start(INCOMING, f"inbox-{row_id}", self._handle, row_id)
 
-    def investigate(self, incident_id: str) -> None:
-        """Start the investigation of an incident that no request brought; once, however often it is called."""
-        self._start(INVESTIGATIONS, f"investigate-{incident_id}", self._investigate, incident_id, 0)
-
     def sweep(self) -> None:
         """Start whatever was accepted and never started, or given up: a process was killed between the two, or the disk was full."""
         from dbos import DBOS
@@ -166,7 +162,7 @@ class Workflow:
             outcome = step["incoming"](row_id)
             for incident_id in outcome["incidents"]:
                 if step["show"](incident_id):
-                    self.investigate(incident_id)
+                    self._start(INVESTIGATIONS, f"investigate-{incident_id}", self._investigate, incident_id, 0)
             step["finish"](row_id, outcome["error"])
 
         def investigate(incident_id: str, attempt: int) -> None:
@@ -190,10 +186,8 @@ class Workflow:
     def _incoming_step(self, row_id: int) -> dict[str, Any]:
         row = self._store.inbox_row(row_id)
         try:
-            if row.source == "slack":
-                self._steps.answer_slack(row)
-                return {"incidents": [], "error": None}
-            return {"incidents": self._steps.fold(row), "error": None}
+            found = self._steps.answer_slack(row) if row.source == "slack" else self._steps.fold(row)
+            return {"incidents": found, "error": None}
         except StoreError:
             raise
         except Exception as error:

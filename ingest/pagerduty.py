@@ -21,8 +21,8 @@ from ingest.sources import Skipped
 
 log = logging.getLogger(__name__)
 
-#: PagerDuty gives at most 10,000 incidents of one range; a week stays below in all but the noisiest accounts.
-_STEP = timedelta(days=7)
+#: PagerDuty searches at most six months at once, and gives at most 10,000 incidents of one range: a full range is halved, down to this.
+_LONGEST, _SHORTEST = timedelta(days=179), timedelta(hours=1)
 #: After this, nobody adds a note.
 _SETTLED = timedelta(days=7)
 _ENDS = re.compile(r"\b(resolv|resolution|fix|root cause|mitigat|rolled back|rollback|revert)", re.IGNORECASE)
@@ -70,27 +70,33 @@ class PagerDutySource:
         """
         listed: set[str] = set()
         for since, until in self._windows():
-            window = {"since": since.isoformat(), "until": until.isoformat()}
-            count = 0
-            for incident in self._client.pages("/incidents", "incidents", {**self._scope, **window}, background=True):
-                count += 1
+            for incident in self._resolved(since, until):
                 incident_id = f.text(incident.get("id"), 64)
                 if incident_id and incident_id not in listed:
                     listed.add(incident_id)
                     yield self._remembered(incident_id, incident)
-            if count >= LIST_END:
-                raise PagerDutyUnavailable(
-                    "cannot list all past incidents",
-                    why=f"PagerDuty gives no more than {LIST_END} of one week, and there were that many",
-                    way_out="name the services to read in RUNDOWN_PAGERDUTY_SERVICES",
-                )
+
+    def _resolved(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
+        """The incidents of one range, oldest first, asked for in halves where PagerDuty would not give them all."""
+        window = {"since": since.isoformat(), "until": until.isoformat()}
+        found = list(self._client.pages("/incidents", "incidents", {**self._scope, **window}, background=True))
+        if len(found) < LIST_END:
+            return found
+        if until - since <= _SHORTEST:
+            raise PagerDutyUnavailable(
+                "cannot list all past incidents",
+                why=f"PagerDuty gives no more than {LIST_END} of one hour, and there were that many",
+                way_out="name the services to read in RUNDOWN_PAGERDUTY_SERVICES",
+            )
+        middle = since + (until - since) / 2
+        return self._resolved(since, middle) + self._resolved(middle, until)
 
     def _windows(self) -> Iterator[tuple[datetime, datetime]]:
         until = self._clock()
         since = until - timedelta(days=self._days)
         while since < until:
-            yield since, min(since + _STEP, until)
-            since += _STEP
+            yield since, min(since + _LONGEST, until)
+            since += _LONGEST
 
     def _remembered(self, incident_id: str, incident: Mapping[str, Any]) -> Document | Skipped:
         """Its document, from memory if it is settled: over for a week, and unchanged since it was read."""

@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 from core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 PINS = {
     canonicalize_name(name): version
     for name, _, version in (
@@ -127,3 +128,22 @@ def test_ci_runs_what_a_person_runs():
 
     assert re.findall(r"^make (\w+)$", script.read_text(), re.M) == ["check", "test"]
     assert script.stat().st_mode & 0o111
+
+
+def test_an_installed_rundown_has_its_data_too():
+    """Manifest, prompts, migrations and the demo's world go into the wheel, by the patterns of pyproject.toml."""
+    packed = {
+        file
+        for package, patterns in PYPROJECT["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for file in (ROOT / package).glob(pattern)
+        if file.is_file()
+    }
+    data = {
+        file
+        for package in ("bot", "core", "ingest", "prompts", "ranking", "retrieval")
+        for file in (ROOT / package).rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc")
+    }
+
+    assert data - packed == set()

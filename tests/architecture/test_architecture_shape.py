@@ -84,7 +84,7 @@ def test_the_readme_names_only_commands_that_exist():
     """In its code and in its sentences."""
     text = (ROOT / "README.md").read_text()
     code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.S))
-    named = set(re.findall(r"\brundown ([a-z]+)\b", code))
+    named = set(re.findall(r"(?<![/\w])rundown ([a-z]+)\b", code))
     targets = set(re.findall(r"\bmake ([a-z]+)\b", code))
     made = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
@@ -98,3 +98,10 @@ def test_the_readme_names_only_files_that_exist():
     named = set(re.findall(r"`((?:bot|core|ingest|prompts|ranking|retrieval|tests|benchmarks)/[\w./-]*)`", text))
 
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_the_readme_s_links_and_pictures_are_there():
+    """Those that point into the repository."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / "README.md").read_text())
+
+    assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []

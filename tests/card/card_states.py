@@ -188,7 +188,7 @@ MITIGATION = Draft(
     author="extractive",
     sections=(
         Section(
-            heading="From the runbook",
+            heading="Steps to take",
             sentences=(
                 said("Check `pool_timeout_ms` and the number of open connections before restarting anything.", "E1"),
                 said(
@@ -389,7 +389,8 @@ POSTMORTEM = Draft(
                 said("03:40 UTC: Ana Lima resolved it.", "T3"),
             ),
         ),
-        Section(heading="What worked last time", sentences=(said("Rolling back the pool settings.", "E2"),)),
+        Section(heading="What helped", sentences=(said("Rolling back the pool settings.", "E2"),)),
+        Section(heading="Follow-ups", sentences=()),
     ),
 )
 

@@ -62,12 +62,11 @@ def _card(card: Card) -> str:
                 "👍 1",
                 "👎 1",
                 "What to do next",
-                "From the runbook",
                 "1. Check pool_timeout_ms and the number of open connections before restarting anything. [E1 runbook: Checkout › Connection pool exhausted]",
                 "2. Roll back the last release of checkout: [E1]",
                 "kubectl -n shop rollout undo deploy/checkout",
                 "What worked last time",
-                "3. Rolling back the pool settings; the error rate fell to normal within four minutes. [E2 past incident: INC-311 Payments pool exhausted after config change › Resolution]",
+                "• Rolling back the pool settings; the error rate fell to normal within four minutes. [E2 past incident: INC-311 Payments pool exhausted after config change › Resolution]",
                 "👍",
                 "👎",
                 "3 sources · 143 commits in shop and payments, from the 14 days before · words quoted from the sources · release features-1 · details in the thread",
@@ -194,6 +193,7 @@ def test_reasons_are_the_weightiest_with_those_against_last():
     )
     card = replace(
         states.LIKELY,
+        mitigation=None,
         ranking=replace(states.RANKING, culprits=(replace(states.CULPRITS[0], reasons=reasons),)),
     )
 
@@ -203,12 +203,12 @@ def test_reasons_are_the_weightiest_with_those_against_last():
 
 def test_steps_beyond_the_cards_room_are_counted_and_told_in_the_thread():
     """Nothing of a plan is lost, and its numbers go on."""
-    steps = tuple(Sentence(text=f"Do thing {place}.", evidence=("E1",)) for place in range(1, 9))
+    steps = tuple(Sentence(text=f"Do thing {place}.", evidence=("E1",)) for place in range(1, 13))
     plan = Draft(task="mitigation", author="extractive", sections=(Section(heading="", sentences=steps),))
     card = replace(states.LIKELY, mitigation=plan)
 
     assert "3 more in the thread" in _card(card)
-    assert "6. Do thing 6. [E1]\n7. Do thing 7. [E1]\n8. Do thing 8. [E1]" in spoken(blocks.detail_message(card))
+    assert "10. Do thing 10. [E1]\n11. Do thing 11. [E1]\n12. Do thing 12. [E1]" in spoken(blocks.detail_message(card))
 
 
 def test_the_thread_holds_all_evidence_ten_candidates_and_what_was_ruled_out():
@@ -382,6 +382,7 @@ def test_a_postmortem_draft_says_that_it_is_one():
     assert said.startswith("Postmortem draft: Checkout returns 500 for card payments\ncheckout · started 2026-06-16 03:02 UTC · lasted 38 min · PagerDuty")  # fmt: skip
     assert "nothing has been published" in said
     assert "03:33 UTC: Ana Lima noted: Rolled back checkout to v812, errors gone. [R1]" in said
+    assert "Follow-ups\nThe record holds nothing on this: yours to write." in said
 
 
 def test_help_names_every_command():

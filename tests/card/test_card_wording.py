@@ -165,7 +165,7 @@ def test_only_sentences_that_rest_on_evidence_at_hand_are_shown():
                     Sentence(text="kept", evidence=("E9", "E1", "E1", "I")),
                     Sentence(text="uncited", evidence=()),
                     Sentence(text="forged", evidence=("E9", "C7", "X1", "E1x")),
-                    Sentence(text=" ", evidence=("E1",)),
+                    Sentence(text=" \u200b", evidence=("E1",)),
                     Sentence(text="of the timeline", evidence=("T1", "R2", "C1")),
                 ),
             ),

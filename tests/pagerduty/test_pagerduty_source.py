@@ -126,3 +126,18 @@ def test_a_list_that_breaks_off_is_an_error(pd, source, clock):
 
     with pytest.raises(PagerDutyUnavailable):
         list(source.documents())
+
+
+def test_a_range_too_full_to_be_listed_is_asked_for_in_halves(pd, source, clock, monkeypatch):
+    """PagerDuty gives only so many of one range; none is left out all the same."""
+    for module in ("ingest.pagerduty", "ingest.pagerduty_client"):
+        monkeypatch.setattr(f"{module}.LIST_END", 3)
+    ids = set()
+    for _ in range(7):
+        incident_id = pd.trigger("Checkout answers 500", service="checkout")["id"]
+        clock.pass_(hours=5)
+        pd.resolve(incident_id, "Ada")
+        ids.add(incident_id)
+    clock.pass_(days=1)
+
+    assert {item.id for item in source.documents() if isinstance(item, Document)} == ids

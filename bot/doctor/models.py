@@ -1,0 +1,94 @@
+"""Models: the endpoint that writes, and the Llama that ranks. Both are optional.
+
+Does: ask the endpoint what it serves, and see that the Llama is here. Does not: have anything written; with `deep`, one vote.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from bot.doctor.check import Check, fail, off, ok, refused, warn
+from bot.doctor.documents import on_this_machine
+from core.errors import ModelUnavailable
+from core.settings import Settings
+
+TIMEOUT_S = 5.0
+
+
+def writer(settings: Settings) -> Sequence[Check]:
+    """The OpenAI-compatible endpoint answers, and serves the model we ask for."""
+    name = "Writing model"
+    if not settings.llm_url:
+        return [
+            off(
+                name,
+                "none: the extractive drafter writes",
+                "set RUNDOWN_LLM_URL and RUNDOWN_LLM_MODEL to have a model write",
+            )
+        ]
+    import httpx
+
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
+    local = urlsplit(settings.llm_url).hostname in ("127.0.0.1", "localhost", "::1")
+    try:
+        answer = httpx.get(
+            f"{settings.llm_url.rstrip('/')}/models",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=TIMEOUT_S,
+            trust_env=not local,
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        found = f"{settings.llm_url} does not answer: {type(error).__name__}"
+        return [fail(name, found, "start it or correct RUNDOWN_LLM_URL; until then the extractive drafter writes")]
+    return [_served(name, answer.status_code, answer.text, settings)]
+
+
+def _served(name: str, status: int, body: str, settings: Settings) -> Check:
+    import json
+
+    if status in (401, 403):
+        return fail(name, f"{settings.llm_url} refuses the key", "set RUNDOWN_LLM_API_KEY")
+    try:
+        served = [str(model["id"]) for model in json.loads(body)["data"]]
+    except (ValueError, KeyError, TypeError):
+        found = f"{settings.llm_url}/models answered {status} and no list of models"
+        return fail(name, found, "RUNDOWN_LLM_URL is usually https://<host>/v1")
+    wanted = settings.llm_model
+    if wanted is None:
+        return warn(name, f"{settings.llm_url} serves {', '.join(served)}", "set RUNDOWN_LLM_MODEL to one of them")
+    if wanted not in served:
+        return fail(name, f"{wanted} is not among what it serves: {', '.join(served)}", "correct RUNDOWN_LLM_MODEL")
+    return ok(name, f"{wanted} at {settings.llm_url}")
+
+
+def ranker(settings: Settings, *, deep: bool) -> Sequence[Check]:
+    """The Llama that ranks culprits is on this machine; with `deep`, that it votes."""
+    name, model = "Ranking model", settings.ranker_model
+    if not model:
+        return [off(name, "none: features alone rank", "set RUNDOWN_RANKER_MODEL to have a Llama vote too")]
+    if not deep:
+        checks = [on_this_machine(name, model, "RUNDOWN_RANKER_MODEL")]
+        if settings.ranker_adapter:
+            checks.append(_adapter(settings.ranker_adapter))
+        return checks
+    from ranking.llama import LlamaVoter
+
+    voter, started = LlamaVoter(model, adapter=settings.ranker_adapter), time.monotonic()
+    try:
+        voter.vote("checkout answers 500", ["Fix a typo", "Rewrite checkout"], budget_s=120.0)
+    except ModelUnavailable as error:
+        return [refused(name, error)]
+    return [ok(name, f"{voter.name}, loaded and voted in {time.monotonic() - started:.1f} s")]
+
+
+def _adapter(adapter: str) -> Check:
+    from pathlib import Path
+
+    folder = Path(adapter).expanduser()
+    if folder.is_dir() and not (folder / "adapter_config.json").is_file():
+        return fail(
+            "Ranking adapter", f"{adapter} holds no adapter_config.json", "set RUNDOWN_RANKER_ADAPTER to a LoRA folder"
+        )
+    return ok("Ranking adapter", adapter)
