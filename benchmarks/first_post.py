@@ -1,6 +1,6 @@
 """From a page to its card: seconds to the first post and to the whole card, over many incidents on loopback.
 
-    python benchmarks/first_post.py [--incidents 200] [--every 1.0] [--embedder minilm|hash]
+    python -m benchmarks.first_post [--incidents 200] [--every 1.0] [--embedder minilm|hash]
 
 Does: run the real server (embedded stores) against the stand-ins, page it one incident after the other, each signed and over HTTP,
 and read from Slack's side when each card first stood there and when it was whole. As a baseline, in the same run and on the same
