@@ -103,7 +103,7 @@ def status_words(incident: Incident) -> str:
         return f"Resolved{by}{after}"
     if incident.status is Status.ACKNOWLEDGED:
         return f"Acknowledged by {listed(incident.acknowledged_by)}" if incident.acknowledged_by else "Acknowledged"
-    return "Triggered, not acknowledged yet"
+    return "Triggered, not acknowledged yet" if incident.paged else "Investigated on request"
 
 
 def duration(start: datetime, end: datetime) -> str:

@@ -23,6 +23,7 @@ app = typer.Typer(
     name="rundown",
     help="Rundown: what is going on, which commit most likely caused it, what to do next.",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -50,8 +51,26 @@ def main() -> None:
     except RundownError as error:
         _console(stderr=True).print(f"[bold red]rundown:[/] {_plain(str(error))}", highlight=False)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # A disk that is full, a folder that is a file: the system's own words name both the reason and the path.
+        _console(stderr=True).print(
+            f"[bold red]rundown:[/] {_plain(str(error))}. Check the path, its permissions and the disk.",
+            highlight=False,
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@app.callback(epilog="Begin with: rundown demo")
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"rundown {installed('rundown')}\n")
+        raise typer.Exit()
 
 
 @app.command()
@@ -87,7 +106,12 @@ def investigate(
     ] = "",
     service: Annotated[str | None, typer.Option("--service", help="The affected service's name.")] = None,
     at: Annotated[
-        str | None, typer.Option("--at", help="When it began: unix seconds or ISO 8601. Default: now.", metavar="TIME")
+        str | None,
+        typer.Option(
+            "--at",
+            help="When it began: unix seconds, or ISO 8601 in UTC unless it names a zone. Default: now.",
+            metavar="TIME",
+        ),
     ] = None,
     browser: Annotated[
         bool, typer.Option("--browser", help="Open the card as Slack lays it out, in the browser.")
@@ -153,12 +177,23 @@ def ingest(
         ),
     ],
     watch: Annotated[bool, typer.Option("--watch", help="Keep syncing until stopped.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Remove these sources from the index instead.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring documents into the index; only what changed is read again, and what is gone is removed.
 
     Example: rundown ingest ~/runbooks ~/src/wiki.git pagerduty:
     """
+    if forget:
+        from bot.local import forget_sources
+
+        gone = forget_sources(source)
+        if as_json:
+            _print_json(gone)
+        else:
+            for name, count in gone.items():
+                _console(stderr=True).print(f"{name}: {count} documents removed", highlight=False)
+        return
     from bot.local import ingest_sources
 
     with _progress(quiet=as_json) as progress:

@@ -157,6 +157,7 @@ def _page(stage: Stage) -> str:
 
         stage.wait(whole, "the whole card")
         whole()
+    stage.console.print()
     stage.console.print(
         f"[dim]first post after {first_post_s:.2f} s, whole card after {time.monotonic() - paged:.2f} s, {len(stage.messages()[0].edits) - 1} edits of one message[/]"
     )

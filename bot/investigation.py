@@ -7,15 +7,17 @@ Does not: remember, post, or know how it is run (`bot/workflow.py` makes it dura
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.errors import RundownError, Unavailable
 from core.model import Draft, Evidence, Incident, Ranking, Tier, from_json, to_json
 from core.redaction import redact_json
+from core.text import strip_hidden
 
 if TYPE_CHECKING:
     from prompts.drafter import Drafter
@@ -28,6 +30,14 @@ T = TypeVar("T")
 
 #: How much is shown: enough to act on, little enough to read at night.
 GUIDES, PAST, STORY = 4, 3, 3
+#: A section shorter than so many characters holds a date or a name, not a story.
+WORDS = 40
+
+
+#: Headings under which runbooks of every house say what to do.
+_ACTION = re.compile(
+    r"mitigat|resol|remed|recover|fix|repair|what to do|steps|procedure|diagnos|troubleshoot", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +103,7 @@ class Investigator:
             part, gap = self.search(
                 incident.text, incident, tiers=tiers, limit=limit, before=incident.created_at, readers=readers
             )
-            if Tier.PAST_INCIDENT in tiers and part:
-                part = self._with_its_end(part, incident, readers)
+            part = self._completed(part, incident, readers)
             found += part
             gaps += [gap] if gap and gap not in gaps else []
         found = [item for item in found if item.tier is not Tier.PAST_INCIDENT or item.doc_id != incident.id]
@@ -130,16 +139,27 @@ class Investigator:
             gap = "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`"
         return found or [], gap
 
-    def _with_its_end(self, past: list[Evidence], incident: Incident, readers: Sequence[str]) -> list[Evidence]:
-        """The nearest past incident with more of its story: the search finds how it began, the responder needs how it ended."""
+    def _completed(self, found: list[Evidence], incident: Incident, readers: Sequence[str]) -> list[Evidence]:
+        """The first document found with the sections that tell what to do, or what helped.
+
+        The search finds the section that reads like the alert: how it shows, or how it began. The responder needs the one after.
+        """
 
         def act() -> list[Evidence]:
             retriever = self._documents()
-            return retriever.sections(past[0].id, before=incident.created_at, readers=readers) if retriever else []
+            return retriever.sections(found[0].id, before=incident.created_at, readers=readers) if retriever else []
 
-        story, _ = attempt("reading the past incident", act)
-        rest = [item for item in story or [] if item.section != past[0].section][-STORY:]
-        return [past[0], *rest, *past[1:]]
+        if not found or found[0].tier is Tier.WIKI:
+            return found
+        story, _ = attempt("reading the document", act)
+        rest = [
+            item
+            for item in story or []
+            if item.section and item.section != found[0].section and len(item.text) >= WORDS
+        ]
+        if found[0].tier is Tier.RUNBOOK:
+            rest = [item for item in rest if _ACTION.search(item.section[-1])]
+        return [found[0], *rest[-STORY:], *found[1:]]
 
     def rank(self, incident: Incident) -> Ranked:
         """Commits that may have caused it, best first, secrets taken out of what is shown of them."""
@@ -166,8 +186,17 @@ class Investigator:
 
 
 def clean(incident: Incident) -> Incident:
-    """The incident without the secrets somebody pasted into it."""
-    return from_json(Incident, redact_json(to_json(incident)))
+    """The incident without the secrets somebody pasted into it, and without what is not there to be read."""
+    return from_json(Incident, _shown(redact_json(to_json(incident))))
+
+
+def _shown(value: Any) -> Any:
+    """The value with hidden characters and control sequences taken out of every text."""
+    if isinstance(value, str):
+        return strip_hidden(value)
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return {name: _shown(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def attempt(what: str, act: Callable[[], T]) -> tuple[T | None, str | None]:

@@ -6,12 +6,13 @@ Does not: print, parse arguments, or talk to Slack.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ class Found:
         from bot.terminal import show
 
         for message in self.messages():
-            console.print(show(message))
+            console.print(show(message, buttons=False))
         console.print(
             "[dim]" + " · ".join(f"{name} {spent:.1f} s" for name, spent in self.seconds.items()) + "[/]",
             highlight=False,
@@ -144,15 +145,27 @@ def investigate_locally(
         / hashlib.sha256("\n".join(sorted(str(path.resolve()) for path in docs)).encode()).hexdigest()[:12]
     )
     if not docs:
-        return _run(incident, settings, None, ranker)
+        return _run(incident, settings, None, ranker, ("No documents were given: add --docs FOLDER",))
     with open_library(
         settings, open_store(f"sqlite:///{evidence_home / 'store.sqlite'}"), folder=evidence_home / "index"
     ) as library:
-        _sync(library.ingestor, [str(path) for path in docs], settings, progress)
-        return _run(incident, settings, library.retriever, ranker)
+        reports = _sync(library.ingestor, [str(path) for path in docs], settings, progress)
+        return _run(incident, settings, library.retriever, ranker, _unread(reports))
 
 
-def _run(incident: Incident, settings: Settings, retriever: Retriever | None, ranker: Any) -> Found:
+def _unread(reports: Sequence[SyncReport]) -> tuple[str, ...]:
+    """What of the given documents could not be read, in one line."""
+    skipped = [item for report in reports for item in report.skipped]
+    if not skipped:
+        return ()
+    total = len(skipped) + sum(report.seen for report in reports)
+    named = ", ".join(f"{item.doc_id} ({item.reason})" for item in skipped[:3])
+    return (f"{len(skipped)} of {total} documents could not be read: {named}{', …' if len(skipped) > 3 else ''}",)
+
+
+def _run(
+    incident: Incident, settings: Settings, retriever: Retriever | None, ranker: Any, gaps: tuple[str, ...]
+) -> Found:
     investigator = Investigator(
         documents=lambda: retriever,
         commits=lambda: ranker,
@@ -169,7 +182,7 @@ def _run(incident: Incident, settings: Settings, retriever: Retriever | None, ra
         ranking=ranked.ranking,
         summary=drafted.summary,
         mitigation=drafted.mitigation,
-        gaps=(*gathered.gaps, *ranked.gaps),
+        gaps=(*gaps, *gathered.gaps, *(ranked.gaps if ranker else ("No repositories were given: add --repo PATH",))),
         release=ranked.ranking.release if ranked.ranking else "",
     )
     return Found(card=card, seconds={"gather": gathered.seconds, "rank": ranked.seconds, "draft": drafted.seconds})
@@ -206,22 +219,36 @@ def parse_time(text: str | None) -> datetime | None:
     """A time as people write it on a command line: unix seconds or ISO 8601, UTC unless it says otherwise.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or no time at which git or we existed.
     """
     if text is None:
         return None
     try:
-        return from_unix(float(text))
+        moment = _moment(text)
     except (ValueError, OverflowError, OSError):
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
         raise UsageError(
             f"cannot read the time {text!r}",
-            why="it is neither unix seconds nor ISO 8601",
+            why="it looks like milliseconds" if text.isdigit() else "it is neither unix seconds nor ISO 8601",
             way_out="write it as 1700000000 or 2026-11-20T03:12:00Z",
         ) from None
+    if not EARLIEST <= moment <= datetime.now(UTC) + timedelta(days=1):
+        why = f"it would be {moment:%Y-%m-%d}"
+        raise UsageError(
+            f"cannot investigate the time {text!r}",
+            why=why,
+            way_out="give a time in the past, unix seconds or ISO 8601",
+        )
+    return moment
+
+
+#: Before this there was no git; a time before it is a slip.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _moment(text: str) -> datetime:
+    with contextlib.suppress(ValueError):
+        return from_unix(float(text))
+    moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -258,6 +285,30 @@ def ingest_sources(
             if not watch:
                 return [to_json(report) | {"seen": report.seen} for report in reports]
             time.sleep(settings.sync_s)
+
+
+def forget_sources(specs: Sequence[str]) -> dict[str, int]:
+    """Remove sources from the index; how many documents each had.
+
+    Args:
+        specs: as given to `ingest_sources`, or a source's own name; it need not exist any more.
+    """
+    settings = read_settings()
+    store = open_store(settings.store_url)
+    known = list(store.sources())
+    with open_library(settings, store) as library:
+        chosen = {
+            spec: [name for name in known if name == spec or name.endswith(f":{Path(spec).absolute()}")]
+            for spec in specs
+        }
+        for spec, names in chosen.items():
+            if not names:
+                raise UsageError(
+                    f"cannot forget {spec!r}",
+                    why="nothing in the index came from there",
+                    way_out=f"the index holds: {', '.join(known) or 'nothing'}",
+                )
+        return {name: library.ingestor.forget(name) for names in chosen.values() for name in names}
 
 
 def _told(report: SyncReport) -> str:

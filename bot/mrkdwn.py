@@ -29,6 +29,8 @@ _TOO_LONG = "(code too long to show here)"
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 #: Formatting characters and their inert likenesses, a character for a character.
 _LIKENESS = str.maketrans({"*": "∗", "`": "'", "|": "¦"})
+#: The way back, for where Slack does not read them: what is copied from a terminal should be what was written.
+ORIGINALS = str.maketrans({"∗": "*", "¦": "|", "ˍ": "_", "∼": "~", "∶": ":"})
 #: A tilde that is not the start of a home path; one that is can open but never close.
 _LOOSE_TILDE = re.compile(r"(?<!\S)~(?!/)|(?<=\S)~")
 _LOOSE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bot.markup import EMOJI, Line, Span, decode, read
+from bot.mrkdwn import ORIGINALS
 from core.text import strip_hidden
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ _BORDERS = {"🔴": "red", "🟠": "dark_orange", "🟡": "yellow", "🟢": "gre
 _STYLES = {"bold": "bold", "italic": "italic", "strike": "strike", "code": "cyan"}
 
 
-def show(message: dict[str, Any], *, width: int | None = None) -> RenderableType:
+def show(message: dict[str, Any], *, width: int | None = None, buttons: bool = True) -> RenderableType:
     """One message in a frame.
 
     Args:
+        buttons: whether to draw them; where nobody can press one, it reads like a verdict.
         message: {"text", "blocks"?} as sent to Slack.
         width: columns; by default as wide as the terminal, up to what reads well.
     """
@@ -33,6 +35,12 @@ def show(message: dict[str, Any], *, width: int | None = None) -> RenderableType
     from rich.panel import Panel
 
     blocks = message.get("blocks") or [{"type": "section", "text": {"type": "mrkdwn", "text": message.get("text", "")}}]
+    if not buttons:
+        blocks = [
+            {name: part for name, part in block.items() if name != "accessory"}
+            for block in blocks
+            if block["type"] != "actions"
+        ]
     title = next((_plain(block["text"]) for block in blocks if block["type"] == "header"), None)
     body: list[RenderableType] = [title] if title is not None else []
     for block, after in _followed(blocks):
@@ -145,14 +153,14 @@ def _spans(line: Line) -> Text:
         style = Style.parse(" ".join(_STYLES[name] for name in sorted(span.styles)) or "none")
         if span.kind == "link" and span.url:
             style += Style(underline=True, link=strip_hidden(span.url))
-        drawn.append(strip_hidden(span.text), style=style)
+        drawn.append(strip_hidden(span.text).translate(ORIGINALS), style=style)
     return drawn
 
 
 def _plain(text: dict[str, Any]) -> Text:
     from rich.text import Text
 
-    return Text(strip_hidden(_emoji(text["text"])))
+    return Text(strip_hidden(_emoji(text["text"])).translate(ORIGINALS))
 
 
 def _button(item: dict[str, Any]) -> Text:

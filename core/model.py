@@ -110,6 +110,11 @@ class Incident:
             _aware(f"Incident.{name}", getattr(self, name))
 
     @property
+    def paged(self) -> bool:
+        """Whether a pager knows it, so that acknowledging means something; not so for what a person typed."""
+        return self.id.startswith("pd:")
+
+    @property
     def text(self) -> str:
         """What is known in words: title, description and custom fields, a line each."""
         return "\n".join(

@@ -45,7 +45,7 @@ def _fired(incident: Incident) -> str:
     rank = [field("", incident.priority), field("", incident.urgency, " urgency")]
     facts = ", ".join(part for part in rank if part)
     service = field(" for ", incident.service)
-    return f"{title_of(incident)} fired{service} at {utc(incident.created_at)}{f' ({facts})' if facts else ''}; {standing(incident)}."
+    return f"{title_of(incident)} fired{service} at {utc(incident.created_at)}{f' ({facts})' if facts else ''}{f'; {standing(incident)}' if incident.paged else ''}."
 
 
 def title_of(incident: Incident) -> str:
@@ -226,7 +226,8 @@ _WARNING = re.compile(r"(?:\W|warning|caution|note|important)*(?:do not|don['’
 
 
 def _is_step(item: Passage) -> bool:
-    if item.commands:
+    # A numbered list is a procedure: leaving one of its steps out makes a wrong one of it.
+    if item.commands or item.ordered:
         return True
     if _POINTER.search(item.text) or item.text.endswith(":"):
         return False
@@ -252,7 +253,16 @@ def _taken(block: _Block, wanted: Sequence[str], most: int, already: Sequence[Se
     taken = fresh[:most]
     # A warning costs a line and may save the night: it is never cut off with the steps it belongs to.
     taken += [item for item in block.passages if _WARNING.match(item.text) and item not in taken][:1]
-    return [Sentence(text=quoted(item), evidence=(block.source.id,)) for item in taken]
+    told = [Sentence(text=quoted(item), evidence=(block.source.id,)) for item in taken]
+    left = sum(item.ordered and item not in taken for item in fresh)
+    if left:
+        told.append(
+            Sentence(
+                text=f"{left} more {'step follows' if left == 1 else 'steps follow'} there.",
+                evidence=(block.source.id,),
+            )
+        )
+    return told
 
 
 # -- what worked last time, and the commit ---------------------------------------------------------------------------

@@ -163,3 +163,19 @@ def test_rank_in_bulk_keeps_the_contract(world, tmp_path):
 def test_times_as_people_write_them(text, expected):
     """Unix seconds or ISO 8601, UTC unless it says otherwise."""
     assert parse_time(text) == expected
+
+
+def test_a_source_can_be_forgotten_even_when_its_folder_is_gone(tmp_path):
+    """And forgetting what was never there says what is."""
+    folder = tmp_path / "runbooks"
+    folder.mkdir()
+    (folder / "pool.md").write_text("# Pool\n\nWhen the pool is exhausted, raise it.\n")
+    run("ingest", folder)
+    (folder / "pool.md").unlink()
+    folder.rmdir()
+
+    gone = run("ingest", "--forget", folder, "--json")
+    again = run("ingest", "--forget", folder)
+
+    assert (json.loads(gone.stdout), again.returncode) == ({f"folder:{folder}": 1}, 2)
+    assert "the index holds: nothing" in again.stderr.replace("\n", " ")

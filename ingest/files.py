@@ -1,0 +1,192 @@
+"""One file's bytes into one document, wherever the bytes came from.
+
+Does: decode, convert to Markdown, read the front matter, and name title, tier, address, times and readers.
+Does not: open files or walk folders; see `ingest.folder` and `ingest.git_docs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from core.model import Document, Tier
+from ingest.postmortem import as_time, occurred_at, tier_of
+from ingest.sources import Skipped
+
+MAX_BYTES = 2_000_000
+_MARKDOWN = {".md", ".markdown", ".mdx"}
+_ASCIIDOC = {".adoc", ".asciidoc", ".asc"}
+_HTML = {".html", ".htm", ".xhtml"}
+_TEXT = {".txt", ".text"}
+SUFFIXES = _MARKDOWN | _ASCIIDOC | _HTML | _TEXT
+_CHANGED = ("updated_at", "updated", "last_updated", "lastmod", "last_modified", "last_reviewed_on", "date")
+
+
+class _Refused(Exception):
+    """Why a file cannot become a document, in words."""
+
+
+def is_document(name: str) -> bool:
+    """Whether a file's name says that it is Markdown, AsciiDoc, HTML or text."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def make_document(
+    doc_id: str,
+    data: bytes,
+    *,
+    source: str,
+    root: str = "",
+    url: str | None = None,
+    changed_at: datetime | None = None,
+) -> Document | Skipped:
+    """The document a file holds, or why it holds none.
+
+    Args:
+        doc_id: the path relative to the source's root, with forward slashes.
+        root: name of the root folder, which may tell the tier where no folder below it does.
+        url: the document's address, unless its front matter names one.
+        changed_at: when it was last changed, where that is known for certain; else its front matter may say.
+    """
+    try:
+        front, body = _front_matter(_decoded(data))
+        title, text = _converted(doc_id, body)
+        path = PurePosixPath(root, doc_id) if root else PurePosixPath(doc_id)
+        tier = _tier(front, path, title, text)
+        past = tier is Tier.PAST_INCIDENT
+        return Document(
+            id=doc_id,
+            source=source,
+            title=_title(front, title, doc_id),
+            text=text,
+            tier=tier,
+            url=_address(front) or url,
+            service=_word(front, "service"),
+            updated_at=changed_at or _changed(front, past=past),
+            occurred_at=occurred_at(PurePosixPath(doc_id), front, text) if past else None,
+            readers=_readers(front),
+        )
+    except _Refused as refused:
+        return Skipped(doc_id=doc_id, reason=str(refused))
+    except RecursionError:
+        return Skipped(doc_id=doc_id, reason="nested deeper than any real page")
+
+
+def address_of(docs_url: str | None, doc_id: str) -> str | None:
+    """Where a document is read in a browser, given the address its path is relative to."""
+    return f"{docs_url.rstrip('/')}/{quote(doc_id)}" if docs_url else None
+
+
+def _decoded(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise _Refused(f"{len(data) / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:g}")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    elif b"\x00" in data:
+        raise _Refused("not text")
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
+    for encoding in encodings:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not text.strip():
+            raise _Refused("empty")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+    raise _Refused("not text")
+
+
+def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
+    """What stands between `---` lines at the top, and the rest.
+
+    One that cannot be read refuses the document: it may have said who must not read it.
+    """
+    match = re.match(r"---[ \t]*\n(.*?)\n?(?:---|\.\.\.)[ \t]*(?:\n|$)", text, re.DOTALL)
+    if not match or not (match[1] == "" or re.match(r"\s*(#|[\w\"'-][\w \"'-]*:)", match[1])):
+        return {}, text
+    import yaml
+
+    try:
+        front = yaml.safe_load(match[1]) or {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _Refused(f"its front matter is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(front, dict):
+        raise _Refused("its front matter is not a YAML mapping")
+    return {str(key).lower(): value for key, value in front.items()}, text[match.end() :]
+
+
+def _converted(doc_id: str, body: str) -> tuple[str, str]:
+    """Title as the text tells it, and the text as Markdown."""
+    suffix = PurePosixPath(doc_id).suffix.lower()
+    if suffix in _HTML:
+        from ingest.html import html_to_markdown
+
+        title, text = html_to_markdown(body)
+    elif suffix in _ASCIIDOC:
+        from ingest.asciidoc import asciidoc_to_markdown
+
+        title, text = asciidoc_to_markdown(body)
+    else:
+        title, text = (_first_heading(body) if suffix in _MARKDOWN else ""), body
+    if not text.strip():
+        raise _Refused("empty")
+    return title, text
+
+
+def _first_heading(text: str) -> str:
+    """The first heading of the first level, outside code blocks."""
+    fence = ""
+    lines = text.split("\n")
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if fence or line.lstrip().startswith(("```", "~~~")):
+            mark = line.lstrip()[:3]
+            fence = mark if not fence else "" if mark == fence else fence
+        elif match := re.match(r" {0,3}# +(.+?)(?: +#+)?\s*$", line):
+            return re.sub(r"\s*\{#[\w-]+\}$", "", match[1]).replace("`", "").strip()
+        elif line.strip() and re.fullmatch(r" {0,3}=+\s*", following):
+            return line.strip()
+    return ""
+
+
+def _title(front: Mapping[str, Any], title: str, doc_id: str) -> str:
+    path = PurePosixPath(doc_id)
+    name = path.parent.name if path.stem.lower() in ("index", "readme", "_index") and path.parent.name else path.stem
+    return _word(front, "title") or title or re.sub(r"[-_\s]+", " ", name).strip() or doc_id
+
+
+def _tier(front: Mapping[str, Any], path: PurePosixPath, title: str, text: str) -> Tier:
+    named = str(front.get("tier", "")).lower()
+    return Tier(named) if named in (Tier.RUNBOOK, Tier.WIKI, Tier.PAST_INCIDENT) else tier_of(path, title, text)
+
+
+def _word(front: Mapping[str, Any], name: str) -> str | None:
+    value = front.get(name)
+    return " ".join(str(value).split()) or None if isinstance(value, (str, int, float)) else None
+
+
+def _address(front: Mapping[str, Any]) -> str | None:
+    url = str(front.get("url") or "")
+    return url if url.startswith(("http://", "https://")) else None
+
+
+def _changed(front: Mapping[str, Any], *, past: bool) -> datetime | None:
+    """When it says it was changed; in a report of a past incident, "date" is the incident's."""
+    times = (as_time(front.get(name)) for name in _CHANGED if not (past and name == "date"))
+    return next((found for found in times if found is not None), None)
+
+
+def _readers(front: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who may read it: everyone if it does not say, nobody if what it says cannot be understood."""
+    if "readers" not in front:
+        return ("*",)
+    value = front["readers"]
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list) or not all(isinstance(reader, (str, int)) for reader in value):
+        raise _Refused("its front matter does not say who may read it: `readers` must be a list of names")
+    return tuple(str(reader).strip() for reader in value if str(reader).strip())

@@ -1,0 +1,274 @@
+"""What the index holds and what may be asked of it, in words that no engine owns.
+
+Does: define a stored piece (`Chunk`, `Vectors`), what was found (`Hit`), what to look for (`View`) and within which bounds
+(`Scope`), and turn a piece into the payload that both engines store, and back.
+Does not: talk to Qdrant.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from core.errors import IndexUnavailable
+from core.model import Tier, from_unix
+from retrieval.embedding import Embedder
+from retrieval.sparse import VERSION, Sparse
+
+#: How far down each view's list fusion looks.
+DEPTH = 100
+#: Reciprocal rank fusion's constant: between Qdrant's default of 2, which lets one view decide alone, and the 60 of
+#: Cormack et al. 2009, which flattens the top. Measured in learning/LOG.md.
+RRF_K = 10
+#: Pieces a single write carries.
+WRITE_BATCH = 256
+
+#: Namespace of point ids, so that a piece has the same id whenever and wherever it is stored.
+_POINTS = uuid.UUID("6f2c8a4e-0b51-4a53-9a39-3f5d1f6f7b11")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """One piece of one document, as the index keeps it."""
+
+    source: str
+    doc_id: str
+    #: Place in the document, from 0, and how many pieces the document has.
+    number: int
+    of: int
+    title: str
+    #: The heading path inside the document, outermost first.
+    section: tuple[str, ...]
+    text: str
+    tier: Tier
+    #: What the document's content was when this was stored; the same for all its pieces.
+    digest: str
+    #: What made the vectors (see `space_of`).
+    space: str
+    url: str | None = None
+    service: str | None = None
+    updated_at: datetime | None = None
+    occurred_at: datetime | None = None
+    readers: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The point's id: the same for the same place in the same document, so storing twice stores once."""
+        return str(uuid.uuid5(_POINTS, f"{self.source}\n{self.doc_id}\n{self.number}"))
+
+
+def is_piece_id(text: str) -> bool:
+    """Whether a text could be a `Chunk.id`."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """What a piece is found by."""
+
+    #: What it means, by the embedding model.
+    meaning: tuple[float, ...]
+    #: The words in its title, heading path and text.
+    words: Sparse
+    #: The words of the document's title and id: an alert is most often the name of its runbook.
+    name: Sparse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A piece that was found."""
+
+    chunk: Chunk
+    #: As the engine fused it: higher is better, comparable within one search only.
+    score: float
+    #: Its vector of that name, to compare with the question's.
+    meaning: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One way of looking: what is nearest to a vector, by one of the three that each piece has."""
+
+    by: Literal["meaning", "words", "name"]
+    vector: tuple[float, ...] | Sparse
+    #: Look among this service's documents only.
+    service: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The bounds of a search. They are part of the query: nothing outside them is ever fetched."""
+
+    #: A document is seen if it names any of these as its reader. Nobody named, nothing seen.
+    readers: tuple[str, ...]
+    #: Only these tiers; None for all.
+    tiers: tuple[Tier, ...] | None = None
+    #: Only what existed before this time: a document that tells of something at or after it, or was changed at or after
+    #: it, is left out. One that tells no time is taken to have existed.
+    before: datetime | None = None
+    #: Only this document, by source and id.
+    document: tuple[str, str] | None = None
+
+    @property
+    def wanted(self) -> dict[str, list[str]]:
+        """Payload field to the values of which it must hold one."""
+        wanted = {"readers": list(self.readers)}
+        if self.tiers is not None:
+            wanted["tier"] = [tier.value for tier in self.tiers]
+        if self.document is not None:
+            wanted["source"], wanted["doc_id"] = [self.document[0]], [self.document[1]]
+        return wanted
+
+
+#: Payload fields that filters use, with the kind of index each needs.
+INDEXED = {
+    "source": "keyword",
+    "doc_id": "keyword",
+    "number": "integer",
+    "tier": "keyword",
+    "service": "keyword",
+    "readers": "keyword",
+    "known_at": "float",
+}
+
+
+def to_payload(chunk: Chunk) -> dict[str, Any]:
+    """What is stored beside the vectors. `known_at` is the first moment at which the piece could have been read."""
+    times = {"updated_at": chunk.updated_at, "occurred_at": chunk.occurred_at}
+    seconds = {name: at.timestamp() for name, at in times.items() if at is not None}
+    payload: dict[str, Any] = {
+        "source": chunk.source,
+        "doc_id": chunk.doc_id,
+        "number": chunk.number,
+        "of": chunk.of,
+        "title": chunk.title,
+        "section": list(chunk.section),
+        "text": chunk.text,
+        "tier": chunk.tier.value,
+        "digest": chunk.digest,
+        "space": chunk.space,
+        "readers": list(chunk.readers),
+        **seconds,
+    }
+    optional = {"url": chunk.url, "service": chunk.service, "known_at": max(seconds.values(), default=None)}
+    return payload | {name: value for name, value in optional.items() if value is not None}
+
+
+def hit_from(payload: Mapping[str, Any], vectors: Mapping[str, Any], score: float) -> Hit:
+    """A point that an engine found.
+
+    Raises:
+        IndexUnavailable: the point is damaged.
+    """
+    if "meaning" not in vectors:
+        raise _damaged("a piece has lost its vector")
+    return Hit(chunk=from_payload(payload), score=score, meaning=tuple(vectors["meaning"]))
+
+
+def from_payload(payload: Mapping[str, Any]) -> Chunk:
+    """The piece that `to_payload` wrote.
+
+    Raises:
+        IndexUnavailable: the payload is damaged.
+    """
+    try:
+        return _from_payload(payload)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _damaged(f"a piece cannot be read: {type(error).__name__} {error}") from error
+
+
+def _damaged(why: str) -> IndexUnavailable:
+    return IndexUnavailable(
+        "the index is damaged", why=why, way_out="delete it and run `rundown ingest`: it is rebuilt from the sources"
+    )
+
+
+def _from_payload(payload: Mapping[str, Any]) -> Chunk:
+    times = {name: from_unix(payload[name]) for name in ("updated_at", "occurred_at") if payload.get(name) is not None}
+    return Chunk(
+        source=payload["source"],
+        doc_id=payload["doc_id"],
+        number=int(payload["number"]),
+        of=int(payload["of"]),
+        title=payload["title"],
+        section=tuple(payload["section"]),
+        text=payload["text"],
+        tier=Tier(payload["tier"]),
+        digest=payload["digest"],
+        space=payload["space"],
+        readers=tuple(payload["readers"]),
+        url=payload.get("url"),
+        service=payload.get("service"),
+        updated_at=times.get("updated_at"),
+        occurred_at=times.get("occurred_at"),
+    )
+
+
+#: What `digests_of` needs of each piece.
+DIGEST_FIELDS = ["doc_id", "digest", "of"]
+
+
+def digests_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Document id to digest, "" where the pieces held are not one whole version of the document.
+
+    Args:
+        payloads: of every piece of a source, at least the fields of `DIGEST_FIELDS`.
+    """
+    versions: dict[str, Counter[tuple[str, int]]] = {}
+    for payload in payloads:
+        versions.setdefault(payload["doc_id"], Counter())[payload["digest"], int(payload["of"])] += 1
+    found: dict[str, str] = {}
+    for doc_id, held in versions.items():
+        (digest, of), count = next(iter(held.items()))
+        found[doc_id] = digest if len(held) == 1 and count == of else ""
+    return found
+
+
+def space_of(embedder: Embedder) -> str:
+    """What makes vectors comparable: the model, its dimension, and how words are taken apart."""
+    return f"{embedder.name}/{embedder.dimension}/{VERSION}"
+
+
+def refuse_other_space(held: str | None, wanted: str) -> None:
+    """Keep vectors that cannot be compared apart.
+
+    Args:
+        held: the space of what the index holds, None if it is empty.
+        wanted: the space of what is to be stored or looked for.
+
+    Raises:
+        IndexUnavailable: they differ.
+    """
+    if held not in (None, wanted):
+        raise IndexUnavailable(
+            "the index cannot be used",
+            why=f"it was made with {held}, and {wanted} is configured",
+            way_out="run `rundown ingest` on every source to rebuild it, or set RUNDOWN_EMBEDDING_MODEL back",
+        )
+
+
+def refuse_other_length(pieces: Sequence[tuple[Chunk, Vectors]], dimension: int | None) -> None:
+    """Keep vectors of another length out.
+
+    Args:
+        dimension: what the index was prepared for, None if it was not.
+
+    Raises:
+        IndexUnavailable: it was not prepared, or a vector has another length.
+    """
+    if dimension is None:
+        raise IndexUnavailable("cannot write to the index", why="it was not prepared for vectors")
+    for chunk, vectors in pieces:
+        if len(vectors.meaning) != dimension:
+            raise IndexUnavailable(
+                f"cannot store {chunk.doc_id!r}",
+                why=f"its vector has {len(vectors.meaning)} numbers, and the index was made for {dimension}",
+                way_out="run `rundown ingest` to rebuild it for the configured embedding model",
+            )

@@ -1,0 +1,69 @@
+"""The vector index: one door, and the two engines behind it.
+
+Does: promise what both engines keep. `EdgeIndex` is Qdrant's engine inside this process; `ServerIndex` a Qdrant server
+or cluster, reached by a client from `connect`.
+Does not: embed, cut, or decide what is relevant. What it holds can always be made again from the sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from retrieval.chunk import Chunk, Hit, Scope, Vectors, View
+from retrieval.edge import EdgeIndex
+from retrieval.server import ServerIndex, connect
+
+__all__ = ["EdgeIndex", "ServerIndex", "VectorIndex", "connect"]
+
+
+class VectorIndex(Protocol):
+    """Where pieces are kept and found. Every method raises IndexUnavailable when the index does not answer."""
+
+    def prepare(self, space: str, dimension: int) -> None:
+        """Make it ready for vectors of that space; done twice, it changes nothing.
+
+        Raises:
+            IndexUnavailable: it holds vectors of another space; `reset` it first.
+        """
+        ...
+
+    def put(self, pieces: Sequence[tuple[Chunk, Vectors]]) -> None:
+        """Store pieces, durably before this returns; a piece with the same place in the same document is replaced."""
+        ...
+
+    def delete(self, source: str, doc_id: str, *, keep: int = 0) -> None:
+        """Forget a document's pieces, from number `keep` on."""
+        ...
+
+    def digests(self, source: str) -> dict[str, str]:
+        """Document id to digest, for what is held of a source; "" for one that is not held whole."""
+        ...
+
+    def search(self, views: Sequence[View], scope: Scope, *, limit: int) -> list[Hit]:
+        """The pieces that the views together rank best, best first; none without a view or a reader."""
+        ...
+
+    def piece(self, piece_id: str) -> Chunk | None:
+        """The piece with that `Chunk.id`, if it is held."""
+        ...
+
+    def document(self, scope: Scope) -> list[Chunk]:
+        """All pieces of `scope.document` that the scope allows, in reading order."""
+        ...
+
+    def space(self) -> str | None:
+        """The space of the vectors held, or None while it is empty."""
+        ...
+
+    def count(self) -> int:
+        """How many pieces are held."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything."""
+        ...
+
+    def close(self) -> None:
+        """Give back files and connections. Closing twice is harmless."""
+        ...
