@@ -198,7 +198,8 @@ class Channels:
             if error.code != "name_taken":
                 raise
             return self._ours(name, incident)
-        self._known[name] = {**channel, "is_member": True}
+        with self._lock:  # replaced, never changed: other threads may be walking over it
+            self._known = {**self._known, name: {**channel, "is_member": True}}
         self._set_topic(str(channel["id"]), incident)
         return str(channel["id"])
 

@@ -18,7 +18,7 @@ from bot.steps import LiveSteps, opened_by
 from core.errors import SlackUnavailable
 from core.model import Evidence, Feedback, Incident, IncidentEvent, Note, Ranking, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
-from core.store import Store
+from core.store import MessageState, Store
 
 if TYPE_CHECKING:
     from bot.delivery import Delivery
@@ -102,7 +102,7 @@ class Desk:
         ranking = from_json(Ranked, found["rank"]).ranking if "rank" in found else None
         evidence = list(gathered.evidence)
         words = f"{question}\n{incident.title}" if incident else question
-        passages, gap = self._investigator.search(words, incident, limit=PASSAGES, readers=("*", channel))
+        passages, gap, _ = self._investigator.search(words, incident, limit=PASSAGES, readers=("*", channel))
         known = {(item.doc_id, item.section) for item in evidence}
         fresh = [item for item in passages if (item.doc_id, item.section) not in known]
         evidence += [replace(item, id=f"E{place}") for place, item in enumerate(fresh, start=len(evidence) + 1)]
@@ -132,6 +132,9 @@ class Desk:
         if self._store.channel_of(incident_id) is None:
             self._store.set_channel(incident_id, channel)
         self._steps.show(incident_id)
+        card = self._store.message(f"card:{incident_id}")
+        if card is not None and card.state is MessageState.FAILED:
+            return "I cannot post in this channel. Invite me to it, then ask again."
         return "Looking into it: the card is in this channel."
 
     def postmortem(self, argument: str, *, channel: str, thread_ts: str | None, person: str, key: str) -> str:

@@ -52,13 +52,13 @@ def make_http(
     from starlette.routing import Route
 
     routes = [
-        *_pagerduty_routes(pagerduty),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(ready), methods=["GET"]),
         Route("/metrics", _metrics(metrics), methods=["GET"]),
     ]
     if slack is not None:
         routes.append(Route("/slack/events", _function(slack), methods=["POST"]))
+    routes += _pagerduty_routes(pagerduty)
     app = Starlette(routes=routes)
     # A redirect is no answer to a webhook: neither sender promises to follow one.
     app.router.redirect_slashes = False
@@ -77,7 +77,20 @@ def _pagerduty_routes(endpoint: WebhookEndpoint) -> list[Route]:
         # A 404 would lose the incident behind a mistyped address; see bot/pagerduty.py.
         Route("/pagerduty/{rest:path}", misdirected, methods=["POST"]),
         Route("/pagerduty", misdirected, methods=["POST"]),
+        Route("/{rest:path}", _elsewhere(endpoint), methods=["POST"]),
     ]
+
+
+def _elsewhere(endpoint: WebhookEndpoint) -> Endpoint:
+    """A POST to no path of ours: PagerDuty's are alarmed and kept alive, anybody else's are plainly not found."""
+
+    async def handle(request: Request) -> Response:
+        from starlette.responses import PlainTextResponse
+
+        signed = "x-pagerduty-signature" in request.headers
+        return endpoint.misdirected() if signed else PlainTextResponse("Not Found", status_code=404)
+
+    return handle
 
 
 def _function(endpoint: Endpoint) -> Endpoint:

@@ -46,6 +46,8 @@ class Gathered:
 
     evidence: tuple[Evidence, ...] = ()
     gaps: tuple[str, ...] = ()
+    #: Whether every part that is configured answered: if not, it is worth asking again later.
+    whole: bool = True
     seconds: float = 0.0
 
 
@@ -55,6 +57,7 @@ class Ranked:
 
     ranking: Ranking | None = None
     gaps: tuple[str, ...] = ()
+    whole: bool = True
     seconds: float = 0.0
 
 
@@ -99,17 +102,19 @@ class Investigator:
         incident = clean(incident)
         found: list[Evidence] = []
         gaps: list[str] = []
+        whole = True
         for tiers, limit in (((Tier.RUNBOOK, Tier.WIKI), GUIDES), ((Tier.PAST_INCIDENT,), PAST)):
-            part, gap = self.search(
+            part, gap, answered = self.search(
                 incident.text, incident, tiers=tiers, limit=limit, before=incident.created_at, readers=readers
             )
             part = self._completed(part, incident, readers)
             found += part
             gaps += [gap] if gap and gap not in gaps else []
+            whole = whole and answered
         found = [item for item in found if item.tier is not Tier.PAST_INCIDENT or item.doc_id != incident.id]
         found.sort(key=lambda item: not _is_named(item, incident))
         numbered = tuple(replace(item, id=f"E{place}") for place, item in enumerate(found, start=1))
-        return Gathered(evidence=numbered, gaps=tuple(gaps), seconds=time.monotonic() - started)
+        return Gathered(evidence=numbered, gaps=tuple(gaps), whole=whole, seconds=time.monotonic() - started)
 
     def search(
         self,
@@ -120,8 +125,8 @@ class Investigator:
         readers: Sequence[str],
         tiers: tuple[Tier, ...] | None = None,
         before: datetime | None = None,
-    ) -> tuple[list[Evidence], str | None]:
-        """Passages worth showing, and what could not be searched, in words."""
+    ) -> tuple[list[Evidence], str | None, bool]:
+        """Passages worth showing; what was not searched, in words; and whether every configured part answered."""
         service = incident.service if incident else None
 
         def act() -> list[Evidence] | None:
@@ -136,8 +141,8 @@ class Investigator:
 
         found, gap = attempt("document search", act)
         if found is None and gap is None:
-            gap = "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`"
-        return found or [], gap
+            return [], "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`", True
+        return found or [], gap, gap is None
 
     def _completed(self, found: list[Evidence], incident: Incident, readers: Sequence[str]) -> list[Evidence]:
         """The first document found with the sections that tell what to do, or what helped.
@@ -165,16 +170,25 @@ class Investigator:
         """Commits that may have caused it, best first, secrets taken out of what is shown of them."""
         started = time.monotonic()
 
+        stale: list[str] = []
+
         def act() -> Ranking | None:
             ranker = self._commits()
-            return ranker.rank(clean(incident), window_days=self._window_days) if ranker else None
+            if ranker is None:
+                return None
+            stale.extend(ranker.refresh())  # the culprit may have landed a minute ago
+            return ranker.rank(clean(incident), window_days=self._window_days)
 
         ranking, gap = attempt("commit ranking", act)
+        spent = time.monotonic() - started
         if ranking is not None:
-            ranking = from_json(Ranking, redact_json(to_json(ranking)))
-            return Ranked(ranking=ranking, gaps=ranking.gaps, seconds=time.monotonic() - started)
-        gap = gap or "No repositories are configured: set RUNDOWN_REPOS to look for the commit"
-        return Ranked(gaps=(gap,), seconds=time.monotonic() - started)
+            ranking = from_json(Ranking, redact_json(to_json(replace(ranking, gaps=(*ranking.gaps, *stale)))))
+            return Ranked(ranking=ranking, gaps=ranking.gaps, whole=not stale, seconds=spent)
+        if gap is None:
+            return Ranked(
+                gaps=("No repositories are configured: set RUNDOWN_REPOS to look for the commit",), seconds=spent
+            )
+        return Ranked(gaps=(gap,), whole=False, seconds=spent)
 
     def draft(self, incident: Incident, gathered: Gathered, ranked: Ranked) -> Drafted:
         """The words of the card. Never fails for want of a model: the extractive drafter stands in."""

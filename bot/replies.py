@@ -136,7 +136,7 @@ def postmortem_messages(
 def help_message() -> Message:
     """What the bot can be asked for."""
     commands = [
-        ("/rundown investigate", "looks into an incident: add a title, or run it in an incident channel"),
+        ("/rundown investigate", "looks into what you describe: `/rundown investigate checkout answers 500`"),
         ("/rundown postmortem", "drafts the postmortem of this channel's incident"),
         ("/rundown status", "shows open incidents and whether every part of me works"),
         ("/rundown help", "shows this"),

@@ -27,7 +27,7 @@ from bot.steps import LiveSteps
 from bot.workflow import Workflow
 from core.errors import IndexUnavailable, SettingsError, Unavailable
 from core.model import IncidentEvent
-from core.redaction import RedactSecrets
+from core.redaction import RedactSecrets, redact
 from core.settings import Settings
 from core.store import open_store
 
@@ -127,8 +127,13 @@ class Server:
         if self._rest is None:
             return None
         from bot.pagerduty_poller import enrich
+        from ingest.pagerduty_client import PagerDutyRefused
 
-        return enrich(self._rest, incident_id)
+        try:
+            return enrich(self._rest, incident_id)
+        except PagerDutyRefused as error:  # asking again changes nothing
+            log.warning("no details of %s: %s", incident_id, error)
+            return None
 
     # -- up and down ---------------------------------------------------------------------------------------------
 
@@ -206,14 +211,14 @@ class Server:
         return chores
 
     def _sweep(self) -> None:
-        self.workflow.sweep()
-        self.steps.resend()
+        attempt("looking for unfinished work", self.workflow.sweep)
+        attempt("sending what waits", self.steps.resend)
 
     def _sync(self) -> None:
         """Open what is not open yet, then read what changed. A part that is down is tried again next time."""
-        self._keep("channels", self.channels.join_listed)
         opened = self._keep("documents", self._open_documents)
         self._keep("commits", self._sync_commits)
+        self._keep("channels", self.channels.join_listed)
         if opened:  # last: the first reading of a year of past incidents takes a minute
             self._keep("sync of documents", self._sync_documents)
 
@@ -234,10 +239,12 @@ class Server:
             self.library.ingestor.sync(self._past_incidents)
 
     def _sync_commits(self) -> None:
-        if self.ranker is None:
+        """Read new commits. A repository that could not be opened is tried again every time."""
+        if self.ranker is None or len(self.ranker.repos) < len(self.settings.repos):
             self.ranker = open_ranker(self.settings)
-        if self.ranker is not None:
-            self.ranker.refresh()
+        problems = self.ranker.refresh() if self.ranker else ()
+        if problems:
+            raise Unavailable("some commit histories could not be read", why="; ".join(problems))
 
     def _keep(self, part: str, act: Callable[[], object]) -> bool:
         """Do a chore, and remember for /readyz and the card whether its part is down; whether it is up."""
@@ -269,7 +276,7 @@ class Server:
 
     def health(self) -> Mapping[str, str]:
         """Each part and how it is, for /readyz and `/rundown status`."""
-        parts = {"store": "ok", **self._down}
+        parts = {"store": "ok", **{part: redact(state) for part, state in self._down.items()}}
         _, gap = attempt("store", self.store.inbox_counts)
         if gap:
             parts["store"] = gap

@@ -22,6 +22,7 @@ from bot.slack_edge import Received, said_by_person, unpack
 from bot.slack_text import mentions, words
 from bot.slack_web import Caller
 from core.model import Vote, from_unix
+from core.redaction import redact_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -262,7 +263,7 @@ class SlackApp:
         The gesture's response_url works wherever it was made, but only for 30 minutes and five times; after that the person is
         told in the channel, which works where the bot is.
         """
-        message = {"text": reply} if isinstance(reply, str) else reply
+        message = redact_json({"text": reply} if isinstance(reply, str) else reply)
         if not message.get("text") and not message.get("blocks"):
             return
         if self._respond(payload, message):

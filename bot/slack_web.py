@@ -7,6 +7,7 @@ Does not: decide what to do about it (`delivery.py`, `channels.py`, `slack.py`).
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import socket
@@ -61,6 +62,11 @@ class SlackRefused(SlackUnavailable):
             retry_after_s=retry_after_s,
         )
         self.method, self.code = method, code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # DBOS keeps what leaves a step by pickling it, and an exception pickles as its message alone.
+        why = functools.partial(SlackRefused, why=self.why, ambiguous=self.ambiguous, retry_after_s=self.retry_after_s)
+        return why, (self.method, self.code)
 
 
 _WAYS_OUT = {

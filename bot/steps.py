@@ -12,14 +12,15 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot import blocks, pagerduty
 from bot.card import Card, Step, StepName
-from bot.investigation import Drafted, Gathered, Investigator, Ranked, attempt
+from bot.investigation import Drafted, Gathered, Investigator, Ranked, attempt, clean
 from core.errors import SlackUnavailable
 from core.model import Incident, Status, Vote, from_json, to_json
-from core.redaction import redact_json
+from core.redaction import redact, redact_json
 from core.store import InboxRow, Store
 
 if TYPE_CHECKING:
@@ -77,14 +78,20 @@ class LiveSteps:
     def answer_slack(self, row: InboxRow) -> list[str]:
         """Do what somebody in Slack asked; the ids of incidents they opened by it."""
         assert self.slack is not None, "bot/serve.py sets it before the workflow is launched"
-        self.slack.handle(row)
         opened = opened_by(row.event_id)
+        try:
+            self.slack.handle(row)
+        except SlackUnavailable as error:
+            # What they opened stays open, although they could not be told so.
+            if self._store.incident(opened) is None:
+                raise
+            log.warning("could not answer whoever opened %s: %s", opened, error)
         return [opened] if self._store.incident(opened) else []
 
     def apologise(self, row: InboxRow, reason: str) -> None:
         """Tell whoever asked that it could not be done."""
         assert self.slack is not None, "bot/serve.py sets it before the workflow is launched"
-        attempt("telling a person so", lambda: self.slack.apologise(row, reason) if self.slack else None)
+        attempt("telling a person so", lambda: self.slack.apologise(row, redact(reason)) if self.slack else None)
 
     # -- investigation -------------------------------------------------------------------------------------------
 
@@ -93,27 +100,34 @@ class LiveSteps:
         return self._incident(incident_id).status is not Status.RESOLVED
 
     def gather(self, incident_id: str) -> bool:
-        """Ask PagerDuty for details, then find documents; whether every part answered."""
-        enrich = self._enrich
-        gaps: tuple[str, ...] = ()
+        """Ask PagerDuty for details, then find documents; whether every part answered. What was whole is not asked again."""
+        known = _read(self._store.findings(incident_id), "gather", Gathered)
+        if known is not None and known.whole:
+            return True
+        enrich, gap = self._enrich, None
         if enrich is not None and incident_id.startswith("pd:"):
             event, gap = attempt("PagerDuty's details of the incident", lambda: enrich(incident_id))
-            gaps = (gap,) if gap else ()
             if event is not None:
                 self._store.record_events([event])
-        gathered = self._investigator.gather(
-            self._incident(incident_id), readers=("*", self._store.channel_of(incident_id) or "*")
-        )
-        if gathered.gaps:
+        readers = ("*", self._store.channel_of(incident_id) or "*")
+        gathered = self._investigator.gather(self._incident(incident_id), readers=readers)
+        if gap:
+            gathered = replace(gathered, gaps=(gap, *gathered.gaps), whole=False)
+        if not gathered.whole:
             self._metrics.retrieval_failed()
-        self._store.save_finding(incident_id, "gather", to_json(gathered))
-        return not gaps and not gathered.gaps
+        if known is None or len(gathered.evidence) >= len(known.evidence):  # a later try may fare worse
+            self._store.save_finding(incident_id, "gather", to_json(gathered))
+        return gathered.whole
 
     def rank(self, incident_id: str) -> bool:
-        """Rank commits; whether every part answered."""
+        """Rank commits; whether every part answered. What was whole is not ranked again."""
+        known = _read(self._store.findings(incident_id), "rank", Ranked)
+        if known is not None and known.whole:
+            return True
         ranked = self._investigator.rank(self._incident(incident_id))
-        self._store.save_finding(incident_id, "rank", to_json(ranked))
-        return ranked.ranking is not None or not ranked.gaps
+        if known is None or ranked.ranking is not None:
+            self._store.save_finding(incident_id, "rank", to_json(ranked))
+        return ranked.whole
 
     def draft(self, incident_id: str) -> bool:
         """Write the card's words. A model that fails leaves the extractive draft, which is whole."""
@@ -137,7 +151,7 @@ class LiveSteps:
             try:
                 channel = self._store.channel_of(incident_id)
                 if channel is None:
-                    channel = self._channels.channel_for(self._incident(incident_id))
+                    channel = self._channels.channel_for(clean(self._incident(incident_id)))
                     self._store.set_channel(incident_id, channel)
                 for _ in range(ROUNDS):
                     if not self._show_once(incident_id, channel):
@@ -185,7 +199,7 @@ class LiveSteps:
     def resend(self) -> None:
         """Send what Slack does not show yet: it was down, or we were killed in between. Called every few seconds."""
         for incident in self._store.incidents_unshown():
-            self.show(incident)
+            attempt(f"showing {incident}", functools.partial(self.show, incident))
         for key in self._store.unsent_messages():
             # One message that does not get through must not hold up those behind it.
             attempt(f"sending {key}", functools.partial(self._delivery.deliver, key))

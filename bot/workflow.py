@@ -9,7 +9,9 @@ Workflow ids are the ids of what they work on, so starting one twice starts it o
 
 from __future__ import annotations
 
+import functools
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +28,10 @@ WORKFLOW_VERSION = "workflow-1"
 INCOMING, INVESTIGATIONS = "incoming", "investigations"
 #: Seconds between looks at each queue: a first post waits half of the first on average; both cost the idle process CPU.
 INCOMING_POLL_S, INVESTIGATIONS_POLL_S = 0.1, 0.4
+#: How a step waits for a store that refuses: about 8 minutes in all, then the sweep begins it anew.
+STORE_PATIENCE = {"interval_seconds": 1.0, "max_attempts": 10, "backoff_rate": 2.0}
+#: Seconds after which a pending workflow without a thread counts as lost, and minutes a second beginning is remembered.
+LOST_AFTER_S, FORGOTTEN_MIN = 30.0, 3
 #: Seconds that closing waits for steps under way; the next process finishes what takes longer.
 CLOSING_S = 3
 #: States in which DBOS will not touch a workflow again by itself.
@@ -81,6 +87,8 @@ class Workflow:
 
     def __init__(self, steps: Steps, store: Store, settings: Settings) -> None:
         self._steps, self._store, self._settings = steps, store, settings
+        #: Ids of the workflows that have a thread in this process.
+        self._running: set[str] = set()
         self._handle, self._investigate = self._register()
 
     def launch(self) -> None:
@@ -114,15 +122,49 @@ class Workflow:
         self._start(INCOMING, f"inbox-{row_id}", self._handle, row_id)
 
     def sweep(self) -> None:
-        """Start whatever was accepted and never started, or given up: a process was killed between the two, or the disk was full."""
+        """Start whatever was accepted and is not being worked on: a process was killed in between, or a database refused."""
+        for row_id in self._store.unfinished_inbox():
+            self._revive(INCOMING, f"inbox-{row_id}", self._handle, row_id)
+        for incident_id in self._store.incidents_without("draft"):
+            self._revive(
+                INVESTIGATIONS, f"investigate-{incident_id}", self._investigate, incident_id, 0, absent_is_fine=True
+            )
+
+    def _revive(
+        self, queue: str, workflow_id: str, function: Callable[..., Any], *args: Any, absent_is_fine: bool = False
+    ) -> None:
+        """Bring a workflow back to life that is not finished, and that nobody works on.
+
+        One that failed for good keeps its failed step for ever, so it begins anew under another name, at most once a minute. One
+        that is pending with no thread of ours on it lost its thread to an error of DBOS's own database, and is resumed.
+        """
         from dbos import DBOS
 
-        for row_id in self._store.unfinished_inbox():
-            status = DBOS.get_workflow_status(f"inbox-{row_id}")
-            if status is None:
-                self.wake(row_id)
-            elif status.status in GIVEN_UP:
-                DBOS.resume_workflow(status.workflow_id)
+        again = f"{workflow_id}-again-"
+        names = [
+            workflow_id,
+            *(
+                f"{again}{minute}"
+                for minute in range(int(time.time()) // 60 - FORGOTTEN_MIN, int(time.time()) // 60 + 1)
+            ),
+        ]
+        found = [status for name in names if (status := DBOS.get_workflow_status(name)) is not None]
+        if not found:
+            if not absent_is_fine:
+                self._start(queue, workflow_id, function, *args)
+            return
+        last = found[-1]
+        if last.status in GIVEN_UP:
+            log.error("%s had failed for good and begins anew", last.workflow_id)
+            self._start(queue, f"{again}{int(time.time()) // 60}", function, *args)
+        elif last.status == "PENDING" and last.workflow_id not in self._running and not self._just_started(last):
+            log.warning("%s had lost its thread and goes on", last.workflow_id)
+            DBOS.resume_workflow(last.workflow_id)
+
+    def _just_started(self, status: Any) -> bool:
+        """Whether a workflow may be on its way to a thread, or be another process's."""
+        mine = status.executor_id in (None, "", self._settings.worker)
+        return not mine or time.time() - (status.updated_at or status.created_at or 0) / 1000 < LOST_AFTER_S
 
     def _start(
         self, queue: str, workflow_id: str, function: Callable[..., Any], *args: Any, delay_s: float = 0.0
@@ -141,18 +183,12 @@ class Workflow:
             "incoming": self._incoming_step,
             "finish": self._finish_step,
             "show": self._show_step,
-            "gather": self._steps.gather,
-            "rank": self._steps.rank,
-            "draft": self._steps.draft,
+            "gather": _forgiving(self._steps.gather),
+            "rank": _forgiving(self._steps.rank),
+            "draft": _forgiving(self._steps.draft),
         }
         # A store that refuses (disk full, database restarting) is waited for; nothing else is: steps turn it into a gap.
-        patience = {
-            "retries_allowed": True,
-            "interval_seconds": 1.0,
-            "max_attempts": 10,
-            "backoff_rate": 2.0,
-            "should_retry": _is_store,
-        }
+        patience: dict[str, Any] = {"retries_allowed": True, "should_retry": _is_store, **STORE_PATIENCE}
         step: dict[str, Callable[..., Any]] = {
             name: DBOS.step(name=name, **patience)(_plain(body)) for name, body in bodies.items()
         }
@@ -181,7 +217,25 @@ class Workflow:
                     delay_s=RETRY_AFTER_S[attempt],
                 )
 
-        return DBOS.workflow(name="handle")(handle), DBOS.workflow(name="investigate")(investigate)
+        return DBOS.workflow(name="handle")(self._watched(handle)), DBOS.workflow(name="investigate")(
+            self._watched(investigate)
+        )
+
+    def _watched(self, body: Callable[..., None]) -> Callable[..., None]:
+        """The workflow, written down as running while it is."""
+
+        @functools.wraps(body)
+        def run(*args: Any) -> None:
+            from dbos import DBOS
+
+            workflow_id = str(DBOS.workflow_id)
+            self._running.add(workflow_id)
+            try:
+                body(*args)
+            finally:
+                self._running.discard(workflow_id)
+
+        return run
 
     def _incoming_step(self, row_id: int) -> dict[str, Any]:
         row = self._store.inbox_row(row_id)
@@ -201,7 +255,7 @@ class Workflow:
         self._store.finish_inbox(row_id, error=error)
 
     def _show_step(self, incident_id: str) -> bool:
-        self._steps.show(incident_id)
+        _forgiving(self._steps.show)(incident_id)
         return self._steps.wants_investigation(incident_id)
 
 
@@ -220,6 +274,21 @@ def dbos_config(settings: Settings) -> Any:
         "log_level": "WARNING",
         "enable_otlp": False,
     }
+
+
+def _forgiving(step: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The step, for which an error nobody foresaw is a degraded result: it is logged, and one broken part silences no incident."""
+
+    def run(incident_id: str) -> Any:
+        try:
+            return step(incident_id)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("a step of %s failed in a way nobody foresaw", incident_id)
+            return False
+
+    return run
 
 
 def _is_store(error: BaseException) -> bool:

@@ -6,12 +6,13 @@ Does not: know prompts, retry, or trust the answer.
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.errors import ModelUnavailable
+from core.errors import ModelUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -145,6 +146,11 @@ class ScriptedModel:
 
 def open_model(settings: Settings) -> LanguageModel | None:
     """The configured model, or None when the extractive drafter is to write. Opens no connection yet."""
+    if settings.llm_class:
+        return LlamaIndexModel(
+            _named(settings.llm_class, settings.llm_options),
+            settings.llm_model or settings.llm_class.rpartition(".")[2],
+        )
     if not settings.llm_url:
         return None
     from llama_index.llms.openai_like import OpenAILike
@@ -162,3 +168,30 @@ def open_model(settings: Settings) -> LanguageModel | None:
         temperature=0.0,
     )
     return LlamaIndexModel(llm, name)
+
+
+def _named(path: str, options: dict[str, Any]) -> Any:
+    """An LLM of LlamaIndex by the path of its class."""
+    from llama_index.core.llms import LLM
+
+    module, _, name = path.rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(
+            f"cannot load the model class {path!r}",
+            why=str(error),
+            way_out="install its package and check RUNDOWN_LLM_CLASS",
+        ) from None
+    if not (isinstance(kind, type) and issubclass(kind, LLM)):
+        raise SettingsError(
+            f"cannot use {path!r} as a model",
+            why="it is no LlamaIndex LLM",
+            way_out="name a class such as llama_index.llms.ollama.Ollama",
+        )
+    try:
+        return kind(**options)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"cannot build the model {path!r}", why=str(error), way_out="check RUNDOWN_LLM_OPTIONS"
+        ) from None

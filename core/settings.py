@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         description="OpenAI-compatible endpoint (vLLM, Ollama, llama.cpp, hosted). Unset: the extractive drafter writes.",
     )
     llm_model: str | None = Field(None, description="Model name at that endpoint.")
+    llm_class: str | None = Field(
+        None,
+        description="Any other LlamaIndex LLM by its class, for example llama_index.llms.ollama.Ollama; its package must be installed.",
+    )
+    llm_options: dict[str, Any] = Field(default_factory=dict, description="Arguments for that class, as JSON.")
     llm_api_key: SecretStr | None = Field(None, description="API key of that endpoint.")
     llm_timeout_s: float = Field(
         20.0, gt=0, description="Seconds after which a model's answer is given up and the extractive draft stands."

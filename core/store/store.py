@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from core.errors import StoreError
 from core.incidents import fold
-from core.model import Feedback, Incident, IncidentEvent, from_json, to_json
+from core.model import Feedback, Incident, IncidentEvent, Status, from_json, to_json
 from core.store import tables as t
 from core.store.opening import open_database, reason
 from core.store.rows import InboxRow, Message, MessageState
@@ -187,7 +187,17 @@ class Store:
 
     def incidents_unshown(self) -> list[str]:
         """Ids of incidents whose card has no place in Slack yet, oldest first."""
-        query = sa.select(t.incidents.c.id).where(t.incidents.c.channel.is_(None)).order_by(t.incidents.c.created_at)
+        # One typed in Slack gets its channel from where it was typed, never from here.
+        homeless = sa.and_(t.incidents.c.channel.is_(None), t.incidents.c.id.not_like("slack:%"))
+        query = sa.select(t.incidents.c.id).where(homeless).order_by(t.incidents.c.created_at)
+        with self._begin() as connection:
+            return list(connection.execute(query).scalars())
+
+    def incidents_without(self, step: str) -> list[str]:
+        """Ids of incidents that are not resolved and whose investigation has not come to a step, oldest first."""
+        done = sa.select(t.findings.c.incident_id).where(t.findings.c.step == step)
+        waiting = sa.and_(t.incidents.c.status != Status.RESOLVED.value, t.incidents.c.id.not_in(done))
+        query = sa.select(t.incidents.c.id).where(waiting).order_by(t.incidents.c.created_at)
         with self._begin() as connection:
             return list(connection.execute(query).scalars())
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from core.errors import ModelUnavailable
+from core.errors import ModelUnavailable, SettingsError
 from core.llm import Deadline, LanguageModel, LlamaIndexModel, ScriptedModel, open_model
 from core.settings import read_settings
 
@@ -170,3 +170,19 @@ def test_a_deadline_only_runs_down():
     spent, fresh = Deadline(0.0), Deadline(1000.0)
 
     assert (spent.left_s, 0 < fresh.left_s <= 1000.0) == (0.0, True)
+
+
+def test_any_llama_index_model_by_its_class():
+    """LlamaIndex's own mock stands for every other; it says back what it was told."""
+    settings = read_settings(llm_class="llama_index.core.llms.MockLLM", llm_options={"max_tokens": 3})
+    model = open_model(settings)
+
+    assert model is not None
+    assert (model.name, bool(model.complete("system", "user", timeout_s=20))) == ("MockLLM", True)
+
+
+@pytest.mark.parametrize("path", ["nowhere.Model", "llama_index.core.llms.Nothing", "pathlib.Path", "word"])
+def test_a_model_class_that_cannot_be_used_is_named(path):
+    """With what to do about it."""
+    with pytest.raises(SettingsError, match=path):
+        open_model(read_settings(llm_class=path))

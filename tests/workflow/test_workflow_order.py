@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dbos import DBOS
 
 from bot import workflow
 from bot.workflow import Workflow
 from core.errors import StoreError
+from core.model import IncidentEvent
 from core.settings import read_settings
 from core.store import InboxRow, Store, open_store
 
@@ -70,6 +73,7 @@ def running(
 ) -> Iterator[tuple[Workflow, Store]]:
     """A launched workflow over its store."""
     monkeypatch.setattr(workflow, "RETRY_AFTER_S", (0.2, 0.2))
+    monkeypatch.setattr(workflow, "STORE_PATIENCE", {"interval_seconds": 0.05, "max_attempts": 3, "backoff_rate": 1.0})
     settings = read_settings(home=tmp_path / "home", database_url=any_store_url)
     store = open_store(settings.store_url)
     worker = Workflow(diary, store, settings)
@@ -164,6 +168,61 @@ def test_a_store_that_refuses_is_waited_for(running, diary):
     until(lambda: "draft pd:1" in diary.wrote and diary.wrote[-1] == "show pd:1")
 
     assert diary.wrote == ["fold e1", *WHOLE]
+
+
+def test_a_page_whose_workflow_failed_for_good_begins_anew(running, diary):
+    """The store refused for longer than anybody waits; the sweep finds the row and starts over."""
+    diary.failures["fold"] = [StoreError("the store refused")] * 4
+    worker, store = running
+
+    worker.wake(accept(store, "e1", "resolved:1"))
+    until(lambda: DBOS.get_workflow_status("inbox-1").status == "ERROR")
+    worker.sweep()
+    until(lambda: store.inbox_counts() == {"done": 1})
+
+    assert diary.wrote == ["fold e1", "show resolved:1"]
+
+
+def test_an_investigation_that_failed_for_good_begins_anew(running, diary):
+    """Its incident is open and has no words yet: that is what the sweep looks for."""
+    diary.failures["gather"] = [StoreError("the store refused")] * 4
+    worker, store = running
+    now = datetime.now(UTC)
+    store.record_events([IncidentEvent(incident_id="pd:1", event_id="1", kind="triggered", occurred_at=now)])
+
+    worker.wake(accept(store, "e1", "pd:1"))
+    until(lambda: (status := DBOS.get_workflow_status("investigate-pd:1")) and status.status == "ERROR")
+    worker.sweep()
+    until(lambda: "draft pd:1" in diary.wrote)
+
+    assert diary.wrote.count("gather pd:1") == 1
+
+
+def test_a_step_that_breaks_degrades_and_silences_nothing(running, diary):
+    """An error nobody foresaw in one step: the others run, and it is tried again."""
+    diary.failures["gather"] = [RuntimeError("unforeseen")]
+    diary.failures["show"] = [RuntimeError("unforeseen")]
+    worker, store = running
+
+    worker.wake(accept(store, "e1", "pd:1"))
+    until(lambda: diary.wrote.count("draft pd:1") == 2)
+
+    assert (diary.wrote.count("gather pd:1"), store.inbox_counts()) == (1, {"done": 1})
+
+
+def test_a_workflow_that_lost_its_thread_goes_on(running, diary, monkeypatch):
+    """DBOS's own database refused while it worked: the workflow stands as pending, and nobody is on it."""
+    monkeypatch.setattr(workflow, "LOST_AFTER_S", 0.0)
+    worker, store = running
+    row = accept(store, "e1", "resolved:1")
+    refuse = diary.failures["fold"] = [SystemExit()]
+    worker.wake(row)
+    until(lambda: not refuse and not worker._running)
+
+    worker.sweep()
+    until(lambda: store.inbox_counts() == {"done": 1})
+
+    assert diary.wrote == ["fold e1", "show resolved:1"]
 
 
 def test_a_request_that_cannot_be_answered_is_answered_with_a_reason(running, diary):

@@ -1,0 +1,105 @@
+"""What an incident names, and what kind of change a commit is."""
+
+from __future__ import annotations
+
+import pytest
+from ranking_repos import NOON
+
+from core.model import Commit, FileChange
+from ranking.clues import READ_LIMIT, find_clues
+from ranking.kinds import KINDS, kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "identifiers"),
+    [
+        ("maxPoolSize was reached", ["maxPoolSize"]),
+        ("call to get_user() failed in Acme\\Shop", ["get_user"]),
+        ("Call to undefined method ApiBase::isWrite", ["ApiBase::isWrite"]),
+        ("db1034 lags, see role::mariadb", ["db1034", "role::mariadb"]),
+        ("$wgMemCached is unset", ["$wgMemCached"]),
+        ("set by com.acme.Pool.take", ["com.acme.Pool.take"]),
+        ("the shop is slow for everyone, again", []),
+    ],
+)
+def test_names_that_only_code_would_spell_so(text, identifiers):
+    """Camel case, underscores, digits, calls, namespaces; no plain words."""
+    assert list(find_clues(text).identifiers) == identifiers
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ('  File "/srv/shop/db/pool.py", line 12, in take', ["/srv/shop/db/pool.py"]),
+        ("at take (src/db/pool.ts:12:7)", ["src/db/pool.ts"]),
+        ("\tat take(Pool.java:12)", ["Pool.java"]),
+        ("Fatal error in ApiHooks.php on line 172", ["ApiHooks.php"]),
+        ("goroutine 1: /go/src/shop/main.go:12 +0x1d", ["/go/src/shop/main.go"]),
+        ("nginx: [emerg] in /etc/nginx/sites-enabled/shop:47", ["/etc/nginx/sites-enabled/shop"]),
+        ("see https://acme.org/wiki/Shop.html for more", []),
+    ],
+)
+def test_files_of_stack_frames_and_logs(text, paths):
+    """Whatever the language; addresses of web pages are no files."""
+    assert list(find_clues(text).paths) == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ('it says "no free connection" and stops', ["no free connection"]),
+        ("RuntimeError: pool is exhausted", ["pool is exhausted"]),
+        ("fatal: cannot open the ledger", ["cannot open the ledger"]),
+        ("don't say it's broken", []),
+        ('a "word" alone', []),
+    ],
+)
+def test_texts_worth_looking_for_word_for_word(text, phrases):
+    """Quotes and error messages of at least two words with content."""
+    assert list(find_clues(text).phrases) == phrases
+
+
+@pytest.mark.parametrize("text", ["/" * 300_000, "a." * 200_000, "'" * 100_000, "x" * 1_000_000, "Error: " * 50_000])
+def test_hostile_text_is_read_in_no_time(text):
+    """Only the head is read, and no pattern runs away; pytest's time limit guards it."""
+    assert len(find_clues(text).identifiers) <= READ_LIMIT
+
+
+def commit(subject="Change it", body="", files=("src/a.py",), author="Ada"):
+    return Commit(
+        sha="a" * 40,
+        repo="shop",
+        author=author,
+        author_email="ada@example.org",
+        authored_at=NOON,
+        committed_at=NOON,
+        subject=subject,
+        body=body,
+        files=tuple(FileChange(path=path) for path in files),
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (commit(), set()),
+        (commit(files=("README.md", "docs/guide.rst")), {"docs"}),
+        (commit(files=("README.md", "src/a.py")), set()),
+        (commit(files=("tests/test_a.py",)), {"tests"}),
+        (commit(files=("i18n/de.json",)), {"translation", "config"}),
+        (commit(files=("hieradata/common.yaml",)), {"config"}),
+        (commit(files=("package-lock.json",)), {"dependency", "config"}),
+        (commit("Bump requests from 2.1 to 2.2"), {"dependency"}),
+        (commit(files=("db/migrations/0007_orders.py",)), {"migration"}),
+        (commit("Enable the new checkout for everyone"), {"flag"}),
+        (commit('Revert "Raise the pool"', "This reverts commit 1234567."), {"revert"}),
+        (commit("Re-apply the pool change"), {"reland"}),
+        (commit("Fix a typo in a comment"), {"fix"}),
+        (commit(author="renovate[bot]"), {"robot"}),
+        (commit(files=()), {"empty"}),
+    ],
+)
+def test_a_commit_says_what_kind_of_change_it_is(told, expected):
+    """By its paths and its subject; several may apply."""
+    assert kinds(told) == expected
+    assert expected <= set(KINDS)

@@ -1,0 +1,90 @@
+"""Fitting weights to known culprits, and the decisions made of scores."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from core.model import Confidence
+from ranking import scorer
+from ranking.features import Table
+from ranking.fit import Lesson, fit_temperature, fit_weights
+
+
+@pytest.fixture(name="lessons", scope="module")
+def _lessons():
+    """Choices made with the weights 2, -1, 0 and a fourth feature that never varies."""
+    draw = np.random.default_rng(7)
+    lessons = []
+    for _ in range(800):
+        rows = np.column_stack([draw.normal(size=(12, 3)), np.ones(12)])
+        chances = np.exp(rows @ [2.0, -1.0, 0.0, 0.0])
+        lessons.append(Lesson(features=rows, culprit=int(draw.choice(12, p=chances / chances.sum()))))
+    return lessons
+
+
+def test_the_weights_that_chose_are_found(lessons):
+    """Enough choices give away what they were made by."""
+    assert fit_weights(lessons, ridge=0.1) == pytest.approx([2.0, -1.0, 0.0, 0.0], abs=0.15)
+
+
+def test_a_ridge_pulls_to_zero(lessons):
+    """Few cases must not give large weights."""
+    few = lessons[:10]
+
+    assert abs(fit_weights(few, ridge=50)).sum() < abs(fit_weights(few, ridge=1)).sum()
+
+
+def test_a_heavy_lesson_counts_for_many(lessons):
+    """A weight of three is the same as three copies."""
+    heavy = [Lesson(features=lesson.features, culprit=lesson.culprit, weight=3.0) for lesson in lessons[:20]]
+
+    assert fit_weights(heavy) == pytest.approx(fit_weights(lessons[:20] * 3), abs=1e-3)
+
+
+def test_scores_far_too_sure_are_cooled_down(lessons):
+    """Scores four times too large need a temperature of four."""
+    scores = [4 * lesson.features @ [2.0, -1.0, 0.0, 0.0] for lesson in lessons]
+
+    assert fit_temperature(scores, [lesson.culprit for lesson in lessons]) == pytest.approx(4.0, abs=0.4)
+
+
+def test_every_feature_that_is_weighed_has_one_weight():
+    """Fitted or by hand, not both."""
+    assert set(scorer.WEIGHTS) & set(scorer.BY_HAND) == set()
+
+
+def test_chances_are_those_of_the_softmax():
+    """They keep the order and add up to one, for scores of any size."""
+    scores = [random.Random(3).uniform(-2000, 2000) for _ in range(50)]
+    chances = scorer.chances(scores)
+
+    assert sum(chances) == pytest.approx(1)
+    assert chances.index(max(chances)) == scores.index(max(scores))
+
+
+@pytest.mark.parametrize(
+    ("chance", "columns", "word"),
+    [
+        (0.9, {"overlap": [0.5]}, Confidence.LIKELY),
+        (0.9, {"overlap": [0.0], "file": [0.4]}, Confidence.LIKELY),
+        (0.9, {"overlap": [0.0], "service": [1.0]}, Confidence.LIKELY),
+        (0.9, {"overlap": [0.05]}, Confidence.INCONCLUSIVE),
+        (0.4, {"overlap": [0.5]}, Confidence.POSSIBLE),
+        (0.1, {"overlap": [0.5], "file": [1.0]}, Confidence.INCONCLUSIVE),
+    ],
+)
+def test_the_word_needs_both_a_chance_and_a_link(chance, columns, word):
+    """Sure but unrelated names nobody; related but unsure is only possible."""
+    table = Table(commits=[None], columns=columns)
+
+    assert scorer.decide(table, 0, chance) is word
+
+
+def test_a_vote_moves_candidates_against_each_other_only():
+    """The voters as a group keep their place against the rest."""
+    changed = scorer.with_votes([3.0, 2.0, 1.0], [0, 1], [-3.0, -1.0])
+
+    assert changed == [3.0 - scorer.MODEL_WEIGHT, 2.0 + scorer.MODEL_WEIGHT, 1.0]

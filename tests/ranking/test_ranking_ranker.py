@@ -1,0 +1,288 @@
+"""From an incident and repositories to a ranking with reasons."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from ranking_repos import NOON, Change, add, git
+
+from core.errors import ModelUnavailable, RepositoryError
+from core.model import Confidence, Incident
+from ranking.events import ChangeEvent
+from ranking.history import open_history
+from ranking.llama import WordModel
+from ranking.ranker import Ranker
+
+INCIDENT = Incident(
+    id="local:1",
+    title="Checkout: connection pool exhausted",
+    description='TimeoutError in db/pool.py: "no free connection in the pool", max_connections reached',
+    created_at=NOON,
+    service="checkout",
+)
+SHOP = [
+    Change(hours=600, message="Add the pool", files={"db/pool.py": "max_connections = 50\n", "app.py": "a\n"}),
+    Change(hours=40, message="Speed up the search page", files={"search.py": "x = 1\n"}, author="bob"),
+    Change(hours=3, message="Tidy the database settings", files={"db/pool.py": "max_connections = 5\n"}, author="cy"),
+    Change(hours=1, message="Reword the welcome page", files={"welcome.html": "hi\n"}, author="bob"),
+    Change(hours=0.2, message="Fix a typo in the README", files={"README.md": "read\n"}, author="dee"),
+]
+
+
+@pytest.fixture(name="shop")
+def _shop(make_repo):
+    return make_repo("shop", SHOP)
+
+
+@pytest.fixture(name="ranker")
+def _ranker(shop, home):
+    return Ranker([open_history(shop[0], home=home)])
+
+
+def shas(ranking):
+    return [culprit.commit.sha for culprit in ranking.culprits]
+
+
+def without_time(ranking):
+    return replace(ranking, seconds=0.0)
+
+
+def test_the_culprit_comes_first_and_says_why(shop, ranker):
+    """The file the alert names outranks what is merely newer; the reasons can be checked in the repository."""
+    ranking = ranker.rank(INCIDENT)
+    first = ranking.culprits[0]
+
+    assert (first.commit.sha, ranking.considered, ranking.repos, ranking.gaps) == (shop[1][2], 4, ("shop",), ())
+    texts = [reason.text for reason in first.reasons]
+    assert "touches `db/pool.py`, named in the incident" in texts
+    assert "committed 3 hours before" in texts
+    assert ranking.confidence is Confidence.LIKELY
+    assert sum(culprit.confidence for culprit in ranking.culprits) == pytest.approx(1)
+
+
+def test_nothing_from_the_future_changes_anything(shop, ranker, home):
+    """Later commits, reverts and owners exist; the answer is the same to the last digit."""
+    before = ranker.rank(INCIDENT)
+    later = [
+        Change(hours=0, message="At the very second", files={"db/pool.py": "max_connections = 6\n"}),
+        Change(
+            hours=-1,
+            message=f'Revert "Tidy the database settings"\n\nThis reverts commit {shop[1][2]}.\nIt broke the pool.',
+            files={"db/pool.py": "max_connections = 50\n", "CODEOWNERS": "db/ @acme/checkout\n"},
+        ),
+        Change(hours=-2, message="More of the pool", files={"db/pool.py": "a\n", "search.py": "b\n"}, author="bob"),
+    ]
+    add(shop[0], later, onto=shop[1][-1])
+    assert len(ranker.refresh()) == 0
+    again = ranker.rank(INCIDENT)
+    fresh = Ranker([open_history(shop[0], home=home / "other")]).rank(INCIDENT)
+
+    assert without_time(again) == without_time(before)
+    assert without_time(fresh) == without_time(before)
+
+
+def test_several_repositories_are_one_pool(shop, make_repo, home):
+    """The culprit is found wherever it lies; `repos` narrows the pool."""
+    web, web_shas = make_repo("web", [Change(hours=2, message="Paint it blue", files={"site.css": "blue\n"})])
+    ranker = Ranker([open_history(web, home=home), open_history(shop[0], home=home)])
+
+    assert (shas(ranker.rank(INCIDENT))[0], ranker.rank(INCIDENT).considered) == (shop[1][2], 5)
+    assert shas(ranker.rank(INCIDENT, repos=["web"])) == web_shas
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        ({"window_days": 1.0}, 3),
+        ({"window_days": 30.0}, 5),
+        ({"window_commits": 2}, 2),
+        ({"window_commits": 99}, 5),
+        ({"limit": 1}, 4),
+    ],
+)
+def test_the_window_decides_what_is_considered(window, expected, ranker):
+    """Days, or a number of commits; `limit` cuts only what is returned."""
+    ranking = ranker.rank(INCIDENT, **window)
+
+    assert (ranking.considered, len(ranking.culprits)) == (expected, min(expected, window.get("limit", 99)))
+
+
+def test_given_candidates_are_the_only_ones(shop, ranker):
+    """By whole id or prefix, in any letter case; the unknown and the future are told as a gap."""
+    (future,) = add(shop[0], [Change(hours=-1, message="Later")], onto=shop[1][-1])
+    ranking = ranker.rank(INCIDENT, candidates=[shop[1][1], shop[1][2][:9].upper(), "e" * 40, future])
+
+    assert shas(ranking) == [shop[1][2], shop[1][1]]
+    assert ranking.gaps == ("2 of 4 given candidates are in no repository, or later than the incident",)
+
+
+def test_no_candidate_is_an_answer_too(ranker):
+    """A quiet fortnight: nothing considered, nothing named."""
+    ranking = ranker.rank(replace(INCIDENT, created_at=NOON - timedelta(days=400)))
+
+    assert (ranking.culprits, ranking.considered, ranking.abstained) == ((), 0, True)
+
+
+def test_being_recent_alone_names_nobody(ranker):
+    """When no commit has to do with the incident, the card is told to say so."""
+    ranking = ranker.rank(Incident(id="local:2", title="Mainframe printer out of toner on floor nine", created_at=NOON))
+
+    assert ranking.confidence is Confidence.INCONCLUSIVE
+    assert "committed 12 minutes before" in [r.text for c in ranking.culprits for r in c.reasons]
+
+
+def test_a_repository_that_vanishes_is_ranked_from_its_index(shop, ranker):
+    """Messages and paths are known; that the lines are not is told."""
+    ranker.refresh()
+    shutil.rmtree(shop[0])
+    ranking = ranker.rank(INCIDENT)
+
+    assert shas(ranking)[0] == shop[1][2]
+    assert ranking.gaps == ("repository 'shop': the changed lines could not be read (there is no such path)",)
+    assert "there is no such path" in ranker.refresh()[0]
+
+
+def test_a_repository_that_cannot_be_read_is_a_gap(shop, make_repo, home):
+    """The others answer; when none is left it is an error."""
+    web, _ = make_repo("web", [Change(hours=2, message="Paint it blue", files={"site.css": "blue\n"})])
+    ranker = Ranker([open_history(web, home=home), open_history(shop[0], home=home)])
+    shutil.rmtree(web)
+    ranking = ranker.rank(INCIDENT)
+
+    assert (ranking.repos, len(ranking.gaps), shas(ranking)[0]) == (("shop",), 1, shop[1][2])
+    assert f"cannot read repository '{web}'" in ranking.gaps[0]
+    with pytest.raises(RepositoryError, match="cannot read repository"):
+        ranker.rank(INCIDENT, repos=["web"])
+
+
+def test_unread_diffs_are_told(shop, ranker):
+    """A partial copy lacks files: the commit is ranked by its message and paths, and the gap is told."""
+    blob = git(shop[0], "rev-parse", f"{shop[1][2]}:db/pool.py")
+    _explode(shop[0])
+    (shop[0] / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    ranking = ranker.rank(INCIDENT)
+
+    assert shas(ranking)[0] == shop[1][2]
+    assert ranking.gaps == ("repository 'shop': the changed lines of 1 candidate could not be read",)
+
+
+def _explode(path):
+    """Turn the packs of a repository into loose objects."""
+    packs = path / ".git" / "objects" / "pack"
+    aside = path / "aside"
+    packs.rename(aside)
+    for pack in aside.glob("*.pack"):
+        git(path, "unpack-objects", "-q", stdin=pack.read_bytes())
+    packs.mkdir(exist_ok=True)
+
+
+@pytest.mark.parametrize("service", ["checkout", "Checkout"])
+def test_the_operators_hint_counts(service, shop, make_repo, home):
+    """Of two commits alike, the one in the service's repository is first."""
+    twin, _ = make_repo("twin", [Change(hours=3, message="Tidy the settings", files={"conf.ini": "a=1\n"})])
+    other, _ = make_repo("other", [Change(hours=3, message="Tidy the settings", files={"conf.ini": "a=2\n"})])
+    ranker = Ranker(
+        [open_history(other, home=home), open_history(twin, home=home)], service_repos={"checkout": ["twin"]}
+    )
+    ranking = ranker.rank(replace(INCIDENT, service=service, title="Checkout is slow", description=""))
+
+    assert ranking.culprits[0].commit.repo == "twin"
+    assert f"in `twin`, a repository of {service}" in [r.text for r in ranking.culprits[0].reasons]
+
+
+def test_a_deploy_tells_when_a_commit_went_live(shop, ranker):
+    """What went live minutes before stands out, and what had not gone live cannot have done it."""
+    vague = replace(INCIDENT, title="Pages are slow", description="", service=None)
+    at = NOON - timedelta(minutes=10)
+    ranking = ranker.rank(vague, events=[ChangeEvent(kind="deploy", at=at, sha=shop[1][1][:12])])
+    reasons = {culprit.commit.sha: [r.text for r in culprit.reasons] for culprit in ranking.culprits}
+
+    assert shas(ranking)[0] == shop[1][1]
+    assert "went live 10 minutes before" in reasons[shop[1][1]]
+    assert "had not gone live yet" in reasons[shop[1][4]]
+
+
+def test_a_flag_that_was_switched_points_at_the_commit_that_knows_it(make_repo, home):
+    """Its name in the changed lines, not in the alert, ties the two."""
+    path, ids = make_repo(
+        "shop",
+        [
+            Change(hours=30, message="Prepare for later", files={"cart.py": "if flags.fast_cart_lane:\n    go()\n"}),
+            Change(hours=9, message="Reword the page", files={"page.html": "hi\n"}),
+            Change(hours=1, message="Paint the page", files={"page.css": "blue\n"}),
+        ],
+    )
+    ranker = Ranker([open_history(path, home=home)])
+    vague = replace(INCIDENT, title="Orders fail", description="", service=None)
+    switch = ChangeEvent(kind="flag", at=NOON - timedelta(minutes=12), name="fast_cart_lane")
+    first = ranker.rank(vague, events=[switch]).culprits[0]
+
+    assert (first.commit.sha, ranker.rank(vague).culprits[0].commit.sha) == (ids[0], ids[2])
+    assert "knows `fast_cart_lane`, which was switched 12 minutes before" in [r.text for r in first.reasons]
+
+
+def test_an_event_after_the_incident_is_not_looked_at(shop, ranker):
+    """Nothing from the future, here either."""
+    late = ChangeEvent(kind="deploy", at=NOON, sha=shop[1][1])
+
+    assert without_time(ranker.rank(INCIDENT, events=[late])) == without_time(ranker.rank(INCIDENT))
+
+
+def test_a_model_votes_on_the_best(shop, home):
+    """Its vote moves the order, is named in the release and given as a reason."""
+    model = WordModel()
+    ranker = Ranker([open_history(shop[0], home=home)], model=model)
+    plain = Ranker([open_history(shop[0], home=home)])
+    vague = replace(INCIDENT, title="welcome page reword is broken", description="")
+
+    ranking = ranker.rank(vague)
+
+    assert (ranking.release, plain.rank(vague).release) == ("features-1+words", "features-1")
+    assert shas(ranking)[0] == shop[1][3]
+    assert ranking.culprits[0].score > plain.rank(vague).culprits[0].score
+    assert "the model words votes for it" in [reason.text for reason in ranking.culprits[0].reasons]
+
+
+def test_a_model_that_fails_leaves_the_features_ranking(shop, home):
+    """The order is that of the features, and the gap says so."""
+    model = WordModel(failure=ModelUnavailable("the ranking model words gave no vote"))
+    ranking = Ranker([open_history(shop[0], home=home)], model=model).rank(INCIDENT)
+    plain = Ranker([open_history(shop[0], home=home)]).rank(INCIDENT)
+
+    assert (ranking.culprits, ranking.gaps) == (
+        plain.culprits,
+        ("ranked by features alone: the ranking model words gave no vote.",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ({"hours": 2, "files": {"src/z.py": "y = 1\n"}}, {"hours": 20}),
+        ({"message": "Rework the ledger export"}, {"message": "Rework the welcome page"}),
+        ({"files": {"ledger/export.py": "x = 1\n"}}, {"files": {"welcome/page.py": "x = 1\n"}}),
+        ({"files": {"a.py": "ledger_export()\n"}}, {"files": {"b.py": "paint_page()\n"}}),
+        ({"files": {"src/a.py": "x = 1\n"}}, {"files": {"docs/a.md": "x = 1\n"}}),
+        ({"files": {"src/a.py": "x = 1\n"}}, {"files": {"tests/test_a.py": "x = 1\n"}}),
+        ({"message": "Rework the parts"}, {"message": 'Revert "Rework the parts"'}),
+    ],
+)
+def test_all_else_equal_the_likelier_commit_is_first(better, worse, make_repo, home):
+    """Every weight points the way a person would expect, even against a commit three seconds newer."""
+    incident = replace(INCIDENT, title="ledger_export is broken", description="the ledger export fails", service=None)
+    plain = {"hours": 5, "message": "Rework the parts", "files": {"src/x.py": "y = 1\n"}}
+    changes = [Change(**{**plain, **better}), Change(**{**plain, "hours": 4.999, **worse})]
+    path, shas = make_repo("shop", sorted(changes, key=lambda change: -change.hours))
+    likelier = shas[0 if changes[0].hours > changes[1].hours else 1]
+
+    ranking = Ranker([open_history(path, home=home)]).rank(incident)
+
+    assert ranking.culprits[0].commit.sha == likelier
+
+
+def test_ranking_twice_gives_the_same(ranker):
+    """No clock, no chance, no memory of the first time."""
+    assert without_time(ranker.rank(INCIDENT)) == without_time(ranker.rank(INCIDENT))
