@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -59,7 +59,8 @@ def make_http(
     if slack is not None:
         routes.append(Route("/slack/events", _function(slack), methods=["POST"]))
     routes += _pagerduty_routes(pagerduty)
-    app = Starlette(routes=routes)
+    lost = _elsewhere(pagerduty)
+    app = Starlette(routes=routes, exception_handlers={404: lost, 405: lost})
     # A redirect is no answer to a webhook: neither sender promises to follow one.
     app.router.redirect_slashes = False
     return app
@@ -77,18 +78,18 @@ def _pagerduty_routes(endpoint: WebhookEndpoint) -> list[Route]:
         # A 404 would lose the incident behind a mistyped address; see bot/pagerduty.py.
         Route("/pagerduty/{rest:path}", misdirected, methods=["POST"]),
         Route("/pagerduty", misdirected, methods=["POST"]),
-        Route("/{rest:path}", _elsewhere(endpoint), methods=["POST"]),
     ]
 
 
-def _elsewhere(endpoint: WebhookEndpoint) -> Endpoint:
-    """A POST to no path of ours: PagerDuty's are alarmed and kept alive, anybody else's are plainly not found."""
+def _elsewhere(endpoint: WebhookEndpoint) -> Any:
+    """What is asked of no path of ours: PagerDuty's are alarmed and kept alive, anybody else's are plainly refused."""
 
-    async def handle(request: Request) -> Response:
+    async def handle(request: Request, refusal: Any) -> Response:
         from starlette.responses import PlainTextResponse
 
-        signed = "x-pagerduty-signature" in request.headers
-        return endpoint.misdirected() if signed else PlainTextResponse("Not Found", status_code=404)
+        if request.method == "POST" and "x-pagerduty-signature" in request.headers:
+            return endpoint.misdirected()
+        return PlainTextResponse(refusal.detail, status_code=refusal.status_code, headers=refusal.headers)
 
     return handle
 

@@ -122,3 +122,11 @@ def test_metrics_are_prometheus_text(http, metrics):
 
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert 'rundown_pagerduty_webhooks_total{outcome="accepted"} 1.0' in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "//pagerduty/webhook", "/PagerDuty/webhook", "/healthz"])
+def test_a_webhook_that_lost_its_way_is_not_lost(http, path: str):
+    """A 404 or 405 would delete it for ever; a mistyped address is alarmed and PagerDuty tries again."""
+    answer = http.post(path, content=b"body", headers={"x-pagerduty-signature": "v1=0"})
+
+    assert (answer.status_code, answer.text) == (503, "misdirected")

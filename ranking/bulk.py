@@ -1,0 +1,205 @@
+"""Ranks many incidents from a file, each line of the answer written as soon as it is known.
+
+Does: read Case lines, check all of them before the first is ranked, rank each against the repositories it names, write
+Ranked lines: {"id", "ranking": [{"sha", "score", "confidence", "reasons"}, …] best first, "abstained", "seconds"}, and
+"gaps" when something could not be looked at.
+Does not: score the result, or skip a bad line silently.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import CaseError
+from core.model import Incident, Ranking, from_unix
+from ranking.events import ChangeEvent
+from ranking.history import open_histories
+from ranking.llama import CulpritModel
+from ranking.ranker import Progress, Ranker
+
+#: Candidates whose reasons are written; all have their score.
+_EXPLAINED = 5
+_Seconds = Annotated[float, Field(gt=0, lt=32_503_680_000, allow_inf_nan=False)]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: Literal["deploy", "flag", "config"]
+    at: _Seconds
+    service: str | None = None
+    sha: str | None = None
+    name: str | None = None
+
+
+class Case(BaseModel):
+    """One incident to rank. Keys it does not know are ignored, so that labels may lie in the same file."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    title: str
+    description: str = ""
+    #: Unix seconds.
+    created_at: _Seconds
+    service: str | None = None
+    repos: tuple[str, ...] | None = None
+    window_days: Annotated[float, Field(gt=0)] | None = None
+    window_commits: Annotated[int, Field(gt=0)] | None = None
+    events: tuple[_Event, ...] = ()
+    candidates: tuple[str, ...] | None = None
+
+
+def rank_cases(
+    repos: Sequence[Path | str],
+    cases: Path,
+    out: Path,
+    *,
+    home: Path,
+    window_days: float = 14.0,
+    model: CulpritModel | None = None,
+    service_repos: dict[str, list[str]] | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Rank every case of a file.
+
+    Args:
+        repos: repositories, as paths or "NAME=PATH".
+        cases: Case lines.
+        out: where Ranked lines go, in the order of the cases; what it held is replaced.
+        home: Rundown's home folder, for the commit indexes.
+        window_days: for cases that name no window.
+        service_repos: service name to repository names, a hint.
+
+    Returns:
+        How many were ranked.
+
+    Raises:
+        CaseError: a line cannot be read, or names only repositories that were not given. Nothing was written then.
+        RepositoryError: no repository can be read.
+    """
+    histories, gaps = open_histories(repos, home=home)
+    ranker = Ranker(histories, model=model, service_repos=service_repos, gaps=gaps)
+    wanted = list(read_cases(cases, ranker.repos))
+    ranker.refresh(progress)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w", encoding="utf8") as lines:
+            for count, case in enumerate(wanted, 1):
+                lines.write(json.dumps(_ranked_line(case, rank_case(ranker, case, window_days), ranker.repos)) + "\n")
+                lines.flush()
+                if progress:
+                    progress("ranking", count, len(wanted))
+    except OSError as error:
+        raise CaseError(f"cannot write '{out}'", why=str(error), way_out="choose another --out") from error
+    return len(wanted)
+
+
+def read_cases(path: Path, repos: Sequence[str]) -> Iterator[Case]:
+    """The cases of a file, in order. Empty lines are passed over.
+
+    Args:
+        repos: the names of the repositories given.
+
+    Raises:
+        CaseError: the file cannot be read, or a line is no case; the message names file, line and reason.
+    """
+    seen: dict[str, int] = {}
+    for number, text in enumerate(_lines(path), 1):
+        if not text.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            case = Case.model_validate_json(text)
+        except ValidationError as error:
+            raise CaseError(f"cannot read the case at {where}", why=_why(error), way_out=_WAY_OUT) from None
+        if case.id in seen:
+            raise CaseError(
+                f"cannot read the case at {where}",
+                why=f"its id {case.id!r} is that of line {seen[case.id]}",
+                way_out="give each case its own id",
+            )
+        if case.repos is not None and not set(case.repos) & set(repos):
+            raise CaseError(
+                f"cannot rank the case at {where}",
+                why=f"of the repositories it names ({', '.join(case.repos)}) none is among those given ({', '.join(repos)})",
+                way_out="add --repo NAME=PATH for one of them",
+            )
+        seen[case.id] = number
+        yield case
+
+
+_WAY_OUT = (
+    'a case is one line of JSON: {"id", "title", "created_at" in unix seconds} and, if known, "description", "service", '
+    '"repos", "window_days" or "window_commits", "events", "candidates"'
+)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf8") as lines:
+            yield from lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaseError(
+            f"cannot read the cases '{path}'", why=str(error), way_out="give a file of JSON lines"
+        ) from error
+
+
+def _why(error: ValidationError) -> str:
+    """What is wrong, field by field, without the values: a case may hold private text."""
+    problems = []
+    for item in error.errors(include_input=False, include_url=False)[:3]:
+        place = ".".join(str(part) for part in item["loc"])
+        problems.append(f"{place}: {item['msg']}" if place else item["msg"])
+    return "; ".join(problems)
+
+
+def rank_case(ranker: Ranker, case: Case, window_days: float = 14.0) -> Ranking:
+    """The ranking of all candidates of one case; `window_days` counts if the case names no window."""
+    incident = Incident(
+        id=case.id,
+        title=case.title,
+        description=case.description,
+        created_at=from_unix(case.created_at),
+        service=case.service,
+    )
+    return ranker.rank(
+        incident,
+        window_days=case.window_days or window_days,
+        window_commits=case.window_commits,
+        events=[
+            ChangeEvent(kind=e.kind, at=from_unix(e.at), service=e.service, sha=e.sha, name=e.name) for e in case.events
+        ],
+        candidates=case.candidates,
+        repos=case.repos,
+        limit=1_000_000,
+    )
+
+
+def _ranked_line(case: Case, ranking: Ranking, repos: Sequence[str]) -> dict[str, Any]:
+    """The Ranked line, with what could not be looked at. A candidate given by a prefix keeps the name it was given."""
+    given = sorted(case.candidates or (), key=len)
+    rows = []
+    for place, culprit in enumerate(ranking.culprits):
+        sha = culprit.commit.sha
+        row = {
+            "sha": next((name for name in given if sha.startswith(name.strip().lower())), sha),
+            "score": round(culprit.score, 5),
+            "confidence": round(culprit.confidence, 5),
+            "reasons": [reason.text for reason in culprit.reasons] if place < _EXPLAINED else [],
+        }
+        rows.append(row)
+    absent = [f"repository '{name}' was not given" for name in case.repos or () if name not in repos]
+    gaps = [*absent, *ranking.gaps]
+    return {
+        "id": case.id,
+        "ranking": rows,
+        "abstained": ranking.abstained,
+        "seconds": ranking.seconds,
+        **({"gaps": gaps} if gaps else {}),
+    }

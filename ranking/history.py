@@ -1,0 +1,263 @@
+"""One repository's history, read as it stood before a moment: what candidates and their features are made of.
+
+Does: open a repository, keep its commit index fresh, answer questions about commits, owners and reverts before a time.
+Does not: read diffs (`ranking.diffs`), score anything, or show a question at time t anything committed at t or later.
+
+The history read is the one below HEAD. Merges are left out of the index: what they bring is there commit by commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from core.errors import RepositoryError, UsageError
+from core.model import Commit, FileChange, from_unix
+from ranking.index import CommitIndex, Progress, Row, read_log
+from ranking.repository import Repository, commit_page, default_name
+
+_COLUMNS = "c.id, c.sha, c.author, c.email, c.authored, c.committed, c.subject, c.body"
+#: SQLite's limit on variables is higher; this keeps statements short.
+_SLICE = 500
+_SHA = re.compile(r"[0-9a-f]{4,64}")
+
+
+def open_history(path: Path | str, *, name: str | None = None, home: Path) -> History:
+    """The history of the repository at `path`; nothing is indexed until `refresh`.
+
+    Args:
+        path: a work tree, a bare repository or a git folder.
+        name: what to call it; by default its folder's name (see `ranking.repository.default_name`).
+        home: Rundown's home folder; the index lies under `home/git`.
+
+    Raises:
+        RepositoryError: it is missing, not a repository, empty, or git does not trust its owner.
+    """
+    repository = Repository(Path(path))
+    name = name or default_name(repository.path)
+    digest = hashlib.sha256(str(repository.git_dir.resolve()).encode()).hexdigest()[:10]
+    safe = re.sub(r"[^\w.-]", "-", name)
+    return History(repository, CommitIndex(home / "git" / f"{safe}-{digest}.sqlite"), name=name)
+
+
+def open_histories(repos: Sequence[Path | str], *, home: Path) -> tuple[list[History], tuple[str, ...]]:
+    """The histories of several repositories, and for those that cannot be opened, why, in words.
+
+    Args:
+        repos: paths, or "NAME=PATH" to name one.
+
+    Raises:
+        RepositoryError: none can be opened; the first refusal.
+        UsageError: two have the same name.
+    """
+    histories: list[History] = []
+    refused: list[RepositoryError] = []
+    for spec in repos:
+        name, path = split_name(spec)
+        try:
+            histories.append(open_history(path, name=name, home=home))
+        except RepositoryError as error:
+            refused.append(error)
+    if refused and not histories:
+        raise refused[0]
+    twice = [name for name, count in Counter(history.name for history in histories).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"two repositories are called '{twice[0]}'",
+            why="commits are told apart by their repository's name",
+            way_out=f"name one yourself: other={histories[0].repository.path}",
+        )
+    return histories, tuple(str(error) for error in refused)
+
+
+def split_name(spec: Path | str) -> tuple[str | None, Path]:
+    """ "NAME=PATH" as name and path; a path alone, even with "=" in it, has no name."""
+    name, equals, path = str(spec).partition("=")
+    if not equals or not name or "/" in name or Path(spec).exists():
+        return None, Path(spec)
+    return name, Path(path)
+
+
+class History:
+    """Commits of one repository, by time.
+
+    Args:
+        repository: where diffs and old files are read.
+        index: its commit index.
+        name: what commits of it carry as `Commit.repo`.
+    """
+
+    def __init__(self, repository: Repository, index: CommitIndex, *, name: str) -> None:
+        self.repository, self.name = repository, name
+        self._index = index
+        self._page = commit_page(repository.remote_url())
+
+    @property
+    def indexed(self) -> bool:
+        """Whether `refresh` has ever filled the index."""
+        return bool(self._index.state()[0])
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What this history cannot show, in words; empty for a whole one."""
+        if not self.repository.shallow():
+            return ()
+        return (
+            f"repository '{self.name}' is a shallow clone: commits before its cut are not seen. "
+            "Run `git fetch --unshallow` in it.",
+        )
+
+    def refresh(self, progress: Progress | None = None) -> int:
+        """Index what is new; the number of new commits.
+
+        Raises:
+            RepositoryError: git failed; the index is as it was.
+        """
+        return self._index.refresh(self.repository, progress)
+
+    def commits_between(self, start: datetime, end: datetime) -> list[Commit]:
+        """Non-merge commits with `start` <= committed_at < `end`, newest first."""
+        return self._commits("c.committed >= ? AND c.committed < ?", (start.timestamp(), end.timestamp()))
+
+    def last_commits_before(self, moment: datetime, count: int) -> list[Commit]:
+        """The last `count` non-merge commits with committed_at < `moment`, newest first."""
+        chosen = "c.id IN (SELECT id FROM commits WHERE committed < ? ORDER BY committed DESC, sha LIMIT ?)"
+        return self._commits(chosen, (moment.timestamp(), count))
+
+    def find(self, shas: Iterable[str], before: datetime) -> dict[str, Commit]:
+        """Indexed commits by their ids.
+
+        Args:
+            shas: full ids, or prefixes of at least four digits; an ambiguous or unknown one is left out.
+            before: a commit committed then or later is left out too.
+
+        Returns:
+            The commits found, by the id they were asked by.
+        """
+        asked = [sha for sha in dict.fromkeys(shas) if _SHA.fullmatch(sha)]
+        chosen = "SELECT sha FROM commits WHERE sha >= ? AND sha < ? AND committed < ? LIMIT 2"
+        full: dict[str, str] = {}
+        with self._index.connect() as db:
+            for sha in asked:
+                matches = db.execute(chosen, (sha, sha + "g", before.timestamp())).fetchall()
+                if len(matches) == 1:
+                    full[sha] = matches[0][0]
+        by_sha: dict[str, Commit] = {}
+        for group in _groups(full.values()):
+            by_sha |= {commit.sha: commit for commit in self._commits(f"c.sha IN ({_marks(group)})", tuple(group))}
+        return {sha: by_sha[name] for sha, name in full.items()}
+
+    def find_elsewhere(self, shas: Iterable[str], before: datetime) -> dict[str, Commit]:
+        """Commits that the index does not hold: merges, read as their change to their first parent, and other branches.
+
+        Args, returns: as `find`.
+
+        Raises:
+            RepositoryError: git failed.
+        """
+        asked = {f"{sha}^{{commit}}": sha for sha in shas if _SHA.fullmatch(sha)}
+        full = {asked[name]: found for name, found in self.repository.resolve(asked).items()}
+        if not full:
+            return {}
+        rows = read_log(self.repository, "--no-walk=unsorted", "--diff-merges=first-parent", *set(full.values()))
+        by_sha = {row[0]: self._commit(row) for row in rows}
+        return {sha: by_sha[name] for sha, name in full.items() if by_sha[name].committed_at < before}
+
+    def owners(self, paths: Iterable[str], before: datetime) -> dict[str, dict[str, int]]:
+        """How often each author, by e-mail, had changed each path before a moment.
+
+        Returns:
+            path -> {e-mail: commits}; paths nobody had changed are left out.
+        """
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        sql = (
+            "SELECT p.path, c.email, COUNT(*) FROM paths p JOIN changes h ON h.path_id = p.id "
+            "JOIN commits c ON c.id = h.commit_id WHERE p.path IN ({}) AND c.committed < ? GROUP BY p.path, c.email"
+        )
+        with self._index.connect() as db:
+            for group in _groups(paths):
+                for path, email, count in db.execute(sql.format(_marks(group)), (*group, before.timestamp())):
+                    found[path][email] = count
+        return dict(found)
+
+    def reverted(self, start: datetime, before: datetime) -> frozenset[str]:
+        """Ids, whole or abbreviated as written, that commits in [`start`, `before`) say they revert."""
+        sql = (
+            "SELECT DISTINCT r.target FROM commits c JOIN reverts r ON r.commit_id = c.id "
+            "WHERE c.committed >= ? AND c.committed < ?"
+        )
+        with self._index.connect() as db:
+            return frozenset(row[0] for row in db.execute(sql, (start.timestamp(), before.timestamp())))
+
+    def reverts_of(self, paths: Iterable[str], before: datetime) -> dict[str, int]:
+        """How many commits before a moment reverted something in each path; paths without one are left out."""
+        found: dict[str, int] = {}
+        sql = (
+            "SELECT p.path, COUNT(DISTINCT c.id) FROM paths p JOIN changes h ON h.path_id = p.id "
+            "JOIN reverts r ON r.commit_id = h.commit_id JOIN commits c ON c.id = h.commit_id "
+            "WHERE p.path IN ({}) AND c.committed < ? GROUP BY p.path"
+        )
+        with self._index.connect() as db:
+            for group in _groups(paths):
+                found.update(db.execute(sql.format(_marks(group)), (*group, before.timestamp())).fetchall())
+        return found
+
+    def files_before(self, paths: Iterable[str], moment: datetime, limit: int = 200_000) -> dict[str, str]:
+        """Those of these files that existed in the last commit before a moment, by path, at most `limit` bytes of each.
+
+        Raises:
+            RepositoryError: git failed.
+        """
+        last = self.last_commits_before(moment, 1)
+        names = {f"{last[0].sha}:{path}": path for path in paths} if last else {}
+        return {names[name]: text for name, text in self.repository.read_files(names, limit).items()}
+
+    def _commits(self, where: str, values: tuple[object, ...]) -> list[Commit]:
+        with self._index.connect() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM commits c WHERE {where} ORDER BY c.committed DESC, c.sha",  # noqa: S608
+                values,
+            ).fetchall()
+            changes = _changes(db, [row[0] for row in rows])
+        return [self._commit((*row[1:], tuple(changes.get(row[0], ())))) for row in rows]
+
+    def _commit(self, row: Row) -> Commit:
+        sha, author, email, authored, committed, subject, body, changes = row
+        return Commit(
+            sha=sha,
+            repo=self.name,
+            author=author,
+            author_email=email,
+            authored_at=from_unix(authored),
+            committed_at=from_unix(committed),
+            subject=subject,
+            body=body,
+            files=tuple(FileChange(path=path, status=status) for path, status in changes),
+            url=f"{self._page}{sha}" if self._page else None,
+        )
+
+
+def _changes(db: sqlite3.Connection, ids: list[int]) -> Mapping[int, list[tuple[str, str]]]:
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    sql = (
+        "SELECT h.commit_id, p.path, h.status FROM changes h JOIN paths p ON p.id = h.path_id "
+        "WHERE h.commit_id IN ({}) ORDER BY h.commit_id, p.path"
+    )
+    for group in _groups(ids):
+        for commit_id, path, status in db.execute(sql.format(_marks(group)), group):
+            found[commit_id].append((path, status))
+    return found
+
+
+def _groups(values: Iterable[object]) -> list[list[object]]:
+    unique = list(dict.fromkeys(values))
+    return [unique[start : start + _SLICE] for start in range(0, len(unique), _SLICE)]
+
+
+def _marks(group: list[object]) -> str:
+    return ",".join("?" * len(group))

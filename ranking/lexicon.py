@@ -1,0 +1,121 @@
+"""The words of commits, kept for a while: candidates of one incident are mostly those of the next.
+
+Does: count the terms of a commit's subject, body, paths and changed lines, once each, in memory.
+Does not: keep anything on disk, or know what is looked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from core.errors import RepositoryError
+from core.model import Commit
+from ranking.diffs import FILES_LIMIT, Diff, read_diffs
+from ranking.history import History
+from ranking.kinds import kinds
+from ranking.text import count_terms, terms
+
+#: Longer messages are quoted logs and merge lists; paths past these are imports.
+_BODY_LIMIT, _PATHS_LIMIT = 4_000, 200
+_MESSAGES, _DIFFS = 20_000, 2_500
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a commit says without its diff. The counts must not be changed."""
+
+    subject: Counter[str]
+    paths: Counter[str]
+    #: Subject twice, body and paths together: what BM25 reads.
+    whole: Counter[str]
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a commit changed. The counts must not be changed."""
+
+    #: Path and terms of each hunk.
+    hunks: tuple[tuple[str, Counter[str]], ...]
+    whole: Counter[str]
+    #: The changed lines in lower case, to look for a text in.
+    text: str
+
+
+class Lexicon:
+    """Counted words by commit; the oldest unused are forgotten."""
+
+    def __init__(self) -> None:
+        self._messages: _Recent[Message] = _Recent(_MESSAGES)
+        self._lines: _Recent[Lines] = _Recent(_DIFFS)
+
+    def message(self, commit: Commit) -> Message:
+        """The words of a commit's message and paths."""
+        return self._messages.get((commit.repo, commit.sha), lambda: _message(commit))
+
+    def lines(
+        self, history: History, commits: Sequence[Commit], *, stop_after_s: float
+    ) -> tuple[dict[str, Lines], list[str]]:
+        """The words of changed lines, by commit id, and what could not be read, in words.
+
+        Commits of more than `FILES_LIMIT` files are passed over.
+        """
+        small = [commit for commit in commits if 0 < len(commit.files) <= FILES_LIMIT]
+        found = {c.sha: kept for c in small if (kept := self._lines.peek((history.name, c.sha)))}
+        wanted = [commit.sha for commit in small if commit.sha not in found]
+        gaps: list[str] = []
+        try:
+            read = read_diffs(history.repository, wanted, stop_after_s=stop_after_s)
+        except RepositoryError as error:
+            read, gaps = {}, [f"repository '{history.name}': the changed lines could not be read ({error.why})"]
+        for sha, diff in read.items():
+            found[sha] = self._lines.get((history.name, sha), lambda diff=diff: _lines(diff))  # type: ignore[misc]
+        missing = len(wanted) - len(read)
+        if missing and not gaps:
+            count = "1 candidate" if missing == 1 else f"{missing} candidates"
+            gaps = [f"repository '{history.name}': the changed lines of {count} could not be read"]
+        return found, gaps
+
+
+class _Recent(Generic[V]):
+    """A dictionary that forgets what was not asked for longest. Safe to share between threads: each step is atomic."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._kept = size, OrderedDict[tuple[str, str], V]()
+
+    def peek(self, key: tuple[str, str]) -> V | None:
+        return self._kept.get(key)
+
+    def get(self, key: tuple[str, str], make: Callable[[], V]) -> V:
+        value = self._kept.get(key)
+        if value is None:
+            value = self._kept[key] = make()
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return value
+
+
+def _message(commit: Commit) -> Message:
+    subject, paths = count_terms(commit.subject), Counter[str]()
+    for change in commit.files[:_PATHS_LIMIT]:
+        paths.update(terms(change.path))
+    whole = _total((subject, subject, count_terms(commit.body[:_BODY_LIMIT]), paths))
+    return Message(subject, paths, whole, kinds(commit))
+
+
+def _lines(diff: Diff) -> Lines:
+    hunks = tuple((hunk.path, count_terms(hunk.text)) for hunk in diff.hunks)
+    text = "\n".join(hunk.text for hunk in diff.hunks).lower()
+    return Lines(hunks, _total(words for _, words in hunks), text)
+
+
+def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
+    total = Counter[str]()
+    for count in counts:
+        total.update(count)
+    return total

@@ -1,0 +1,200 @@
+"""Why a candidate stands where it stands, in sentences a person can check.
+
+Does: group features, add up what each group was worth against the window's average, and word each group.
+Does not: weigh anything, or leave out what counts against a candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from core.model import Commit, Reason
+from ranking.features import Table
+
+#: At most so many sentences for a candidate, and so many against it.
+_FOR, _AGAINST = 5, 2
+#: A smaller share in the score is not worth a line.
+_LEAST = 0.15
+
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "names": ("file", "phrase", "name_lines", "name_message", "folder"),
+    "words": ("words_place", "subject", "paths", "message_and_lines"),
+    "lines": ("hunk",),
+    "service": ("service",),
+    "deploy": ("went_live", "not_live"),
+    "switch": ("switched",),
+    "time": ("recent", "within_hour", "newer_in_repo"),
+    "repository": ("repo_words", "repo_named"),
+    "history": ("reverts_here",),
+    "reverted": ("already_reverted",),
+    "owner": ("owns_files",),
+    "again": ("changed_again",),
+    "size": ("files",),
+}
+_KINDS = {
+    "config": "changes configuration",
+    "flag": "switches something on or off",
+    "migration": "changes a database schema",
+    "dependency": "updates a dependency",
+    "revert": "is itself a revert",
+    "reland": "applies an earlier change again",
+    "fix": "is itself a fix",
+    "docs": "changes only documentation",
+    "tests": "changes only tests",
+    "translation": "changes only translations",
+    "robot": "was made by a robot",
+    "empty": "changes no file",
+}
+
+
+def explain(
+    table: Table, index: int, weights: Mapping[str, float], means: Mapping[str, float], moment: datetime
+) -> tuple[Reason, ...]:
+    """The reasons of one candidate, what speaks for it first.
+
+    Args:
+        index: the candidate's row.
+        weights: the weight of each feature.
+        means: the average of each feature over the window: what a candidate is compared with.
+        moment: the incident's time.
+    """
+    found: list[Reason] = []
+    for group, features in (*_GROUPS.items(), *((f"kind_{kind}", (f"kind_{kind}",)) for kind in _KINDS)):
+        worth = sum(
+            weights.get(feature, 0.0) * (table.columns[feature][index] - means[feature])
+            for feature in features
+            if feature in table.columns
+        )
+        # When it was made is always worth a line.
+        text = _sentence(group, table, index, moment, worth) if abs(worth) >= _LEAST or group == "time" else ""
+        if text:
+            found.append(Reason(feature=group, text=text, weight=round(worth, 3)))
+    found.sort(key=lambda reason: -reason.weight)
+    return (
+        *[reason for reason in found if reason.weight > 0][:_FOR],
+        *[reason for reason in found if reason.weight < 0][-_AGAINST:],
+    )
+
+
+def ago(commit: Commit, moment: datetime) -> str:
+    """How long before a moment a commit was made: "14 minutes"."""
+    return span((moment - commit.committed_at).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """A length of time in the one unit that fits it."""
+    for size, unit, limit in ((1, "second", 100), (60, "minute", 100), (3600, "hour", 48), (86400, "day", 1e9)):
+        if seconds / size < limit:
+            count = round(seconds / size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "long"
+
+
+def _sentence(group: str, table: Table, index: int, moment: datetime, worth: float) -> str:
+    """The group's sentence, or nothing when it has none for this side of the scale."""
+    if group.startswith("kind_"):
+        return _KINDS[group.removeprefix("kind_")] if table.columns[group][index] else ""
+    wording = _WORDINGS[group]
+    return wording(table, index, moment, worth)
+
+
+def _names(table: Table, index: int, moment: datetime, worth: float) -> str:
+    notes = {feature: table.notes.get((feature, index)) for feature in _GROUPS["names"]}
+    if worth < 0:
+        return ""
+    if notes["file"]:
+        return f"touches `{notes['file']}`, named in the incident"
+    if notes["phrase"]:
+        return f"its changed lines hold “{notes['phrase'][:80]}” from the incident"
+    if notes["name_lines"]:
+        return f"changes lines with `{notes['name_lines']}`, named in the incident"
+    if notes["name_message"]:
+        return f"mentions `{notes['name_message']}`, named in the incident"
+    return f"touches `{notes['folder']}`, in a folder the incident names" if notes["folder"] else ""
+
+
+def _words(table: Table, index: int, moment: datetime, worth: float) -> str:
+    shared = table.notes.get(("overlap", index))
+    if worth > 0:
+        return f"its message or paths share {shared} with the incident" if shared else ""
+    return "" if shared else "shares no word with the incident"
+
+
+def _lines(table: Table, index: int, moment: datetime, worth: float) -> str:
+    path, _, shared = table.notes.get(("hunk", index), "").partition("\n")
+    return f"changes lines about {shared} in `{path}`" if worth > 0 and shared else ""
+
+
+def _service(table: Table, index: int, moment: datetime, worth: float) -> str:
+    return table.notes.get(("service", index), "") if worth > 0 else ""
+
+
+def _deploy(table: Table, index: int, moment: datetime, worth: float) -> str:
+    hours = table.notes.get(("went_live", index))
+    if hours and worth > 0:
+        return f"went live {span(float(hours) * 3600)} before"
+    return "had not gone live yet" if table.columns.get("not_live", [0.0] * (index + 1))[index] else ""
+
+
+def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
+    name, _, hours = table.notes.get(("switched", index), "").partition("\n")
+    return f"knows `{name}`, which was switched {span(float(hours) * 3600)} before" if name and worth > 0 else ""
+
+
+def _time(table: Table, index: int, moment: datetime, worth: float) -> str:
+    return f"committed {ago(table.commits[index], moment)} before"
+
+
+def _repository(table: Table, index: int, moment: datetime, worth: float) -> str:
+    repo = table.commits[index].repo
+    if ("repo_named", index) in table.notes:
+        return f"in `{repo}`, which the incident names"
+    if worth > 0:
+        return f"in `{repo}`, whose recent commits use the incident's words"
+    return f"in `{repo}`, whose recent commits hardly use the incident's words"
+
+
+def _history(table: Table, index: int, moment: datetime, worth: float) -> str:
+    path, _, count = table.notes.get(("reverts_here", index), "").partition("\n")
+    times = "once" if count == "1" else f"{count} times"
+    return f"`{path}` has had changes reverted {times} before" if worth > 0 and path else ""
+
+
+def _reverted(table: Table, index: int, moment: datetime, worth: float) -> str:
+    return "was already reverted before the incident" if worth < 0 else ""
+
+
+def _owner(table: Table, index: int, moment: datetime, worth: float) -> str:
+    share = table.columns["owns_files"][index]
+    if worth > 0:
+        return f"its author had made {share:.0%} of the earlier changes to its files" if share < 0.5 else ""
+    return f"its author had made {share:.0%} of the earlier changes to its files" if share >= 0.5 else ""
+
+
+def _again(table: Table, index: int, moment: datetime, worth: float) -> str:
+    count = table.notes.get(("changed_again", index))
+    times = "once" if count == "1" else f"{count} times"
+    return f"its files were changed {times} again before the incident" if worth < 0 and count else ""
+
+
+def _size(table: Table, index: int, moment: datetime, worth: float) -> str:
+    count = len(table.commits[index].files)
+    return f"touches {count} files" if count > 1 else ""
+
+
+_WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
+    "names": _names,
+    "words": _words,
+    "lines": _lines,
+    "service": _service,
+    "deploy": _deploy,
+    "switch": _switch,
+    "time": _time,
+    "repository": _repository,
+    "history": _history,
+    "reverted": _reverted,
+    "owner": _owner,
+    "again": _again,
+    "size": _size,
+}
