@@ -258,7 +258,7 @@ def _taken(block: _Block, wanted: Sequence[str], most: int, already: Sequence[Se
     if left:
         told.append(
             Sentence(
-                text=f"{left} more {'step follows' if left == 1 else 'steps follow'} there.",
+                text=f"{left} more {'step follows' if left == 1 else 'steps follow'} in the document.",
                 evidence=(block.source.id,),
             )
         )

@@ -117,6 +117,7 @@ class Ranker:
         gaps += [gap for history in readable for gap in history.gaps]
         if candidates is None:
             commits = self._window(readable, moment, start, window_commits)
+            gaps += _stale(readable, moment, start) if window_commits is None else []
         else:
             commits, lost = self._given(readable, moment, candidates)
             gaps += lost
@@ -239,6 +240,21 @@ class Ranker:
         except ModelUnavailable as error:
             return found, {}, [f"ranked by features alone: {error}"]
         return scorer.with_votes(found, voters, votes), dict(zip(voters, votes, strict=True)), []
+
+
+def _stale(histories: Sequence[History], moment: datetime, start: datetime) -> list[str]:
+    """Repositories without any commit in the window: a quiet team, or a copy that nobody fetched; the reader knows which."""
+    found = []
+    for history in histories:
+        last = history.last_commits_before(moment, 1)
+        if not last:
+            found.append(f"repository '{history.name}' has no commit before the incident")
+        elif last[0].committed_at < start:
+            days = (moment - last[0].committed_at).days
+            found.append(
+                f"repository '{history.name}': its newest commit is {days} days older than the incident. If the copy is stale, run `git fetch` in it"
+            )
+    return found
 
 
 def _newest_first(commits: Iterable[Commit]) -> list[Commit]:

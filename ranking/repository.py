@@ -27,6 +27,10 @@ _ENVIRONMENT = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIO
 _CHUNK = 1 << 20
 
 
+#: Seconds after which a git command that prints a little is ended: a repository on a disk that hangs must not hold up a page.
+RUN_S = 60
+
+
 class Repository:
     """A repository that exists and holds at least one commit.
 
@@ -88,6 +92,7 @@ class Repository:
             with_extended_output=True,
             with_exceptions=False,
             stdout_as_string=False,
+            kill_after_timeout=RUN_S,
         )
         if status and not may_fail:
             raise self._refused(_text(complaint))

@@ -72,7 +72,7 @@ MODEL_WEIGHT = 0.5
 #: The first candidate's probability from which it is called likely, and below which nothing is named.
 LIKELY_FROM, POSSIBLE_FROM = 0.6, 0.2
 #: The share of the incident's words a candidate must hold to be linked by words alone.
-_LINK_OVERLAP = 0.15
+_LINK_OVERLAP = 0.1
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "service", "repo_named", "switched")
 
 

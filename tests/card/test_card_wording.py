@@ -66,7 +66,7 @@ def test_durations_read_as_people_say_them(seconds: int, said: str):
 
 @pytest.mark.parametrize(
     ("probability", "said"),
-    [(0.82, "about 80%"), (0.83, "about 85%"), (0.05, "about 5%"), (0.96, "over 95%")]
+    [(0.82, "about 80%"), (0.83, "about 85%"), (0.05, "about 5%"), (0.96, "about 90%")]
     + [(value, "") for value in (0.0, 0.04, 1.0, 1.7, -1.0, float("nan"), float("inf"))],
 )
 def test_a_number_is_said_only_where_it_means_something(probability: float, said: str):

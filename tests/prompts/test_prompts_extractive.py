@@ -94,7 +94,9 @@ def test_an_unlike_past_incident_is_not_called_alike():
 def test_next_steps_are_the_runbooks_own_then_last_time_then_the_commit():
     """Steps in order, commands to the letter, the past told as past, the revert as something to check."""
     assert said(DRAFTER.mitigation(INCIDENT, EVIDENCE, RANKING)) == {
-        "Steps to take": [(text, ("E1",)) for text in (CHECK_POOL, UNDO, WARNING, "1 more step follows there.")],
+        "Steps to take": [
+            (text, ("E1",)) for text in (CHECK_POOL, UNDO, WARNING, "1 more step follows in the document.")
+        ],
         "What worked last time": [(LAST_TIME, ("E2",))],
         "Worth checking": [
             (
@@ -188,7 +190,7 @@ def test_a_warning_is_never_cut_off_with_the_steps_it_belongs_to():
         "Check b pod.",
         "Check c pod.",
         "Do not restart the pods one by one.",
-        "1 more step follows there.",
+        "1 more step follows in the document.",
     ]
 
 

@@ -286,3 +286,16 @@ def test_all_else_equal_the_likelier_commit_is_first(better, worse, make_repo, h
 def test_ranking_twice_gives_the_same(ranker):
     """No clock, no chance, no memory of the first time."""
     assert without_time(ranker.rank(INCIDENT)) == without_time(ranker.rank(INCIDENT))
+
+
+def test_a_copy_that_nobody_fetched_is_told_from_a_quiet_window(ranker):
+    """No candidate because nothing is there to see is not the same as no suspect."""
+    later = replace(INCIDENT, created_at=NOON + timedelta(days=90))
+    earlier = replace(INCIDENT, created_at=NOON - timedelta(days=900))
+
+    assert [ranker.rank(incident).gaps for incident in (later, earlier)] == [
+        (
+            "repository 'shop': its newest commit is 90 days older than the incident. If the copy is stale, run `git fetch` in it",
+        ),
+        ("repository 'shop' has no commit before the incident",),
+    ]
