@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.investigation import attempt
-from core.errors import RepositoryError
 from core.llm import open_model
 from core.settings import Settings
 from core.store import Store
@@ -77,22 +76,14 @@ def open_ranker(settings: Settings, repos: Sequence[str | Path] | None = None) -
     Raises:
         RepositoryError: none of them can be read. When some can, the others are gaps that every ranking tells.
     """
-    from ranking.history import open_history
+    from ranking.history import open_histories
     from ranking.ranker import Ranker
 
-    paths = list(repos if repos is not None else settings.repos)
-    histories, problems = [], []
-    for path in paths:
-        try:
-            histories.append(open_history(path, home=settings.home))
-        except RepositoryError as error:
-            problems.append(error)
-    if problems and not histories:
-        raise problems[0]
-    if not histories:
+    paths = [str(path) for path in (repos if repos is not None else settings.repos)]
+    if not paths:
         return None
-    model = open_culprit_model(settings)
-    return Ranker(histories, model=model, service_repos=settings.service_repos, gaps=[str(error) for error in problems])
+    histories, gaps = open_histories(paths, home=settings.home)
+    return Ranker(histories, model=open_culprit_model(settings), service_repos=settings.service_repos, gaps=gaps)
 
 
 def open_culprit_model(settings: Settings) -> CulpritModel | None:
