@@ -6,8 +6,12 @@ import math
 from pathlib import Path
 
 import pytest
+from ranking_repos import NOON, Change
 
+from bot.app import open_ranker
 from core.errors import ModelUnavailable
+from core.model import Incident
+from core.settings import read_settings
 from ranking.llama import ELECTION_SIZE, LlamaVoter, WordModel, arrangements
 
 INCIDENT = "Checkout: the connection pool is exhausted"
@@ -151,3 +155,19 @@ def test_arrangements_spread_each_candidate_over_the_list():
 
     assert [sorted(order) for order in orders] == [list(range(7))] * 3
     assert {len({order.index(index) for order in orders}) for index in range(7)} == {3}
+
+
+@pytest.mark.model
+def test_a_configured_llama_ranks_with_the_features(tiny, make_repo, home):
+    """The setting is all it takes; the release says that the model had a vote."""
+    changes = [
+        Change(hours=hours, message=f"Change the pool {hours}", files={"pool.py": f"size = {hours}\n"})
+        for hours in (3, 2, 1)
+    ]
+    shop = make_repo("shop", changes)
+    settings = read_settings(ranker_model=str(tiny), repos=(shop[0],), home=home)
+    ranker = open_ranker(settings)
+
+    assert ranker is not None
+    ranking = ranker.rank(Incident(id="local:1", title="the pool is exhausted", created_at=NOON))
+    assert (ranking.release, ranking.gaps) == (f"features-1+{tiny.name}", ())

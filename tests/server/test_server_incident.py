@@ -277,3 +277,22 @@ def test_health_and_readiness_over_http(scene):
 
     assert [answer.status_code for answer in answers.values()] == [200, 200, 200]
     assert "rundown_first_post_seconds" in answers["/metrics"].text
+
+
+def test_slack_over_http_instead_of_a_socket(world, tmp_path, closed_port):
+    """Signed requests to POST /slack/events do what Socket Mode does."""
+    address = f"http://127.0.0.1:{closed_port}/slack/events"
+    with SlackStandIn(users=("dana",), request_url=address) as slack:
+        channel = slack.add_channel("checkout-oncall", members=("dana",))
+        settings = read_settings(
+            home=tmp_path / "home",
+            slack_bot_token=slack.bot_token,
+            slack_signing_secret=slack.signing_secret,
+            slack_api_url=slack.api_url,
+            http_port=closed_port,
+        )
+        with Server(settings, embedder=open_embedder("hash")):
+            slack.command(channel, "dana", "help")
+            answer = slack.wait_for(lambda: slack.ephemerals, timeout_s=30)[-1]
+
+    assert "/rundown investigate" in text_of((answer.text, answer.blocks))
