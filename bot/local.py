@@ -111,7 +111,7 @@ def investigate_locally(
 
     Args:
         repos: git repositories whose commits may be culprits.
-        docs: folders or repositories of documents, kept in an index of their own between runs.
+        docs: folders or repositories of documents; without any, what was ingested before is searched.
         at: when it began; now by default. Nothing later is read.
 
     Raises:
@@ -139,18 +139,32 @@ def investigate_locally(
     ranker = open_ranker(settings, repos)
     if ranker is not None:
         ranker.refresh(progress)
-    evidence_home = (
-        settings.home
-        / "local"
-        / hashlib.sha256("\n".join(sorted(str(path.resolve()) for path in docs)).encode()).hexdigest()[:12]
-    )
-    if not docs:
-        return _run(incident, settings, None, ranker, ("No documents were given: add --docs FOLDER",))
-    with open_library(
-        settings, open_store(f"sqlite:///{evidence_home / 'store.sqlite'}"), folder=evidence_home / "index"
-    ) as library:
+    if docs:
+        return _run_on_folders(incident, settings, docs, ranker, progress)
+    return _run_on_ingested(incident, settings, ranker)
+
+
+def _run_on_folders(
+    incident: Incident, settings: Settings, docs: Sequence[Path], ranker: Any, progress: Progress
+) -> Found:
+    """Investigate with the documents that were given, in an index of their own that the next run finds again."""
+    named = "\n".join(sorted(str(path.resolve()) for path in docs))
+    home = settings.home / "local" / hashlib.sha256(named.encode()).hexdigest()[:12]
+    with open_library(settings, open_store(f"sqlite:///{home / 'store.sqlite'}"), folder=home / "index") as library:
         reports = _sync(library.ingestor, [str(path) for path in docs], settings, progress)
         return _run(incident, settings, library.retriever, ranker, _unread(reports))
+
+
+def _run_on_ingested(incident: Incident, settings: Settings, ranker: Any) -> Found:
+    """Investigate with what `rundown ingest` brought in, if anything."""
+    nothing = ("No documents were given: add --docs FOLDER, or run `rundown ingest FOLDER` once",)
+    if settings.database_url is None and not (settings.home / "rundown.sqlite").exists():
+        return _run(incident, settings, None, ranker, nothing)
+    store = open_store(settings.store_url)
+    if not store.sources():
+        return _run(incident, settings, None, ranker, nothing)
+    with open_library(settings, store) as library:
+        return _run(incident, settings, library.retriever, ranker, ())
 
 
 def _unread(reports: Sequence[SyncReport]) -> tuple[str, ...]:

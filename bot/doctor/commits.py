@@ -40,7 +40,9 @@ def _repository(path: Path, window_days: float) -> Check:
         return warn(name, f"{found}; a shallow clone, older commits are not seen", f"git -C {path} fetch --unshallow")
     if not recent:
         return warn(
-            name, f"{found}: no candidates", f"fetch into it regularly, for example from cron: git -C {path} pull, or fetch if it is a mirror"
+            name,
+            f"{found}: no candidates",
+            f"fetch into it regularly, for example from cron: git -C {path} pull, or fetch if it is a mirror",
         )
     return ok(name, found)
 

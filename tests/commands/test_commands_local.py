@@ -179,3 +179,22 @@ def test_a_source_can_be_forgotten_even_when_its_folder_is_gone(tmp_path):
 
     assert (json.loads(gone.stdout), again.returncode) == ({f"folder:{folder}": 1}, 2)
     assert "the index holds: nothing" in again.stderr.replace("\n", " ")
+
+
+def test_what_was_ingested_is_used_without_being_named_again(world):
+    """Ingest once, investigate often."""
+    run("ingest", world.docs)
+    ran = run(
+        "investigate",
+        "--repo",
+        world.repo,
+        "--title",
+        world.title,
+        "--description",
+        world.description,
+        "--at",
+        NOW.timestamp(),
+        "--json",
+    )
+
+    assert world.runbook_doc_id in [item["doc_id"] for item in json.loads(ran.stdout)["evidence"]]
