@@ -300,7 +300,8 @@ def test_a_read_only_key_says_so_once_and_polls_on(pd, poll, caplog):
 
 def test_a_disabled_webhook_day_is_recovered(pd, client, edge, clock):
     """Fault 7: three 4xx disable the subscription, a day of incidents is dropped; one poll finds all and switches it on."""
-    subscription = pd.subscribe(f"{edge.url}/nowhere/pagerduty/webhook", secrets=["the new secret"])
+    # A server that is not ours stands at the address: we answer no webhook with a 4xx.
+    subscription = pd.subscribe(f"{pd.url}/pagerduty/webhook", secrets=["the new secret"])
     poller = PagerDutyPoller(client, Intake(edge.store, lambda _row: None), edge.store, Settings(), metrics=Metrics())
     poller.poll_once(clock())
     for _ in range(6):

@@ -428,7 +428,8 @@ def test_no_bytes_make_the_edge_stumble(door, body, sign_it, content_type):
 
 
 @given(
-    value=st.binary(max_size=40).filter(lambda value: not set(value) & set(b"\r\n\x00")),
+    # HTTP lets no control character but the tab through: the server itself refuses the others, and hangs up.
+    value=st.binary(max_size=40).map(lambda value: bytes(byte for byte in value if byte == 9 or 32 <= byte != 127)),
     name=st.sampled_from([STAMP, SIGNATURE]),
 )
 @hypothesis_settings(max_examples=80)
