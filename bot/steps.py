@@ -47,7 +47,6 @@ class LiveSteps:
         investigator: gather, rank and draft.
         channels: where an incident's card goes.
         delivery: the outbox.
-        slack: runs what somebody in Slack asked.
         metrics: told of first posts and complete cards.
         enrich: asks PagerDuty for an incident's details; None without a REST key.
     """
@@ -64,6 +63,7 @@ class LiveSteps:
     ) -> None:
         self._store, self._investigator, self._channels, self._delivery = store, investigator, channels, delivery
         self._metrics, self._enrich = metrics, enrich
+        #: Runs what somebody in Slack asked. Set once both are built: it asks the desk, and the desk shows cards through us.
         self.slack: SlackApp | None = None
         self._completed: set[str] = set()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
