@@ -66,7 +66,7 @@ class Server:
         self.client = make_client(settings)
         self.library: Library | None = None
         self.ranker: Ranker | None = None
-        self._down: dict[str, str] = {}
+        self._down = dict.fromkeys(("documents", "commits"), "degraded: it is still being opened")
         self._opened = {"documents": threading.Event(), "commits": threading.Event()}
         self.investigator = Investigator(
             documents=self._documents,

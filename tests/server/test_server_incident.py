@@ -91,7 +91,9 @@ def _scene(world: World, home: Path, overrides: dict[str, Any]) -> Iterator[Scen
             **overrides,
         }
         with Server(read_settings(**settings), embedder=open_embedder("hash")) as server:
-            slack.wait_for(lambda: server.health().get("slack") == "ok" and "commits" in server.health(), timeout_s=30)
+            slack.wait_for(
+                lambda: server.health().get("slack") == "ok" and server.health()["commits"] == "ok", timeout_s=30
+            )
             pagerduty.subscribe(f"{server.web.url}/pagerduty/webhook", secrets=(SECRET,))
             yield Scene(server=server, slack=slack, pagerduty=pagerduty, world=world, channel=channel)
 
