@@ -149,10 +149,11 @@ class Desk:
         found = self._store.findings(incident.id)
         gathered = from_json(Gathered, found["gather"]) if "gather" in found else Gathered()
         ranking = from_json(Ranked, found["rank"]).ranking if "rank" in found else None
-        events = [event for event in self._store.incident_events(incident.id) if event.kind != "remark"]
+        told = self._store.incident_events(incident.id)
+        events = [event for event in told if event.kind != "remark"]
         remarks = [
             Note(at=event.occurred_at, author=event.agent or "somebody", text=str(event.changes.get("text", "")))
-            for event in self._store.incident_events(incident.id)
+            for event in told
             if event.kind == "remark"
         ]
         draft = self._investigator.drafter.postmortem(clean(incident), events, gathered.evidence, ranking, remarks)

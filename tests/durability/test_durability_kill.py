@@ -217,14 +217,14 @@ def test_a_kill_loses_and_doubles_nothing_on_postgres(nursery, world, tmp_path, 
     assert came == {**WHOLE, "lives": 2 if kill_at <= LAST else came["lives"]}
 
 
-def test_messages_whose_answer_slack_lost_stand_once(nursery, world, tmp_path, sqlite_url):
+def test_messages_whose_answer_slack_lost_stand_once(nursery, world, tmp_path, any_store_url):
     """Slack commits and drops the connection, for each of the three posts; a kill in between makes it no worse."""
 
     def lose_answers(slack: SlackStandIn, _pagerduty: PagerDutyStandIn) -> None:
         for nth in (1, 2, 3):
             slack.fault("chat.postMessage", Fault(how="drop", committed=True), nth=nth)
 
-    came = run_incident(nursery, world, tmp_path / "life", sqlite_url, 0, lose_answers)
+    came = run_incident(nursery, world, tmp_path / "life", any_store_url, 0, lose_answers)
 
     assert came == {**WHOLE, "lives": 1}
 
