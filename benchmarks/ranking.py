@@ -1,190 +1,207 @@
-"""Our ranking beside plain ones, on the same candidates of the same cases: quality and seconds.
+"""Our ranking beside plain ones, on the same candidates of the same cases: quality, seconds, and what indexing costs.
 
-    python -m benchmarks.ranking --cases CASES.jsonl --repo [NAME=]PATH … [--limit N] [--home DIR]
-    python -m benchmarks.ranking --cases CASES.jsonl --repo [NAME=]PATH … --fit
+    python -m benchmarks.ranking --cases CASES.jsonl --repo [NAME=]PATH … [--slice 'lag>1'] [--chart FILE.png]
+    python -m benchmarks.ranking --speed PATH
 
-Does: rank each case's window by recency, BM25, both, and Rundown; print Top-k, MRR, calibration and time. With --fit,
-fit the weights of `ranking.scorer` to the cases instead and print them; several --cases are weighed alike.
-Does not: change anything, or read a repository's future: candidates are what the ranker itself considers.
+Does: rank each case's window by chance, recency, BM25, BM25 and recency, MiniLM's cosine, and Rundown; print Top-k and MRR
+with intervals, the paired difference to BM25 and recency, calibration and seconds, for all cases and for each slice.
+Does not: fit anything, or show a ranker what the slices are made of: candidates are what the ranker itself considers.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import statistics
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from core.model import Commit, Ranking, from_unix
-from ranking import fit, scorer
-from ranking.bulk import Case, rank_case
-from ranking.features import Question
+from benchmarks.index_speed import print_speed
+from core.errors import RundownError
+from core.model import Commit
+from ranking.baselines import BM25_RECENCY, Pool, document, newest_first
+from ranking.bulk import rank_case
+from ranking.charts import check_chart_path, draw_methods, draw_reliability
+from ranking.evaluation import METRICS, TOP, Evaluation, Outcome, judge, judge_scores, paired_difference
 from ranking.history import open_histories
+from ranking.labels.cases import Labelled, read_labelled
+from ranking.labels.slices import slice_test
 from ranking.ranker import Ranker
-from ranking.text import Bm25, count_terms
 
-TOP = (1, 3, 5, 10, 20)
-#: What all cases of a file weigh together in a fit, so that a small file counts like a large one.
-FILE_WEIGHT = 800.0
+OURS, MINILM = "Rundown", "MiniLM"
+_HEADINGS = {**{f"top{k}": f"Top-{k}" for k in TOP}, "mrr": "MRR"}
+_CHARTED = ("top1", "top3", "top5", "mrr")
 
 
-class Labelled(Case):
-    """A case with its answer."""
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One case and what came of it, by method."""
 
-    culprits: tuple[str, ...]
+    case: Labelled
+    outcomes: dict[str, Outcome]
+    candidates: int
 
 
 def main() -> None:
-    """Parse the command line and print the table, or the weights."""
+    """Parse the command line and print the tables."""
+    args = _arguments()
+    try:
+        if args.speed:
+            print_speed(args.speed)
+        else:
+            compare(args)
+    except RundownError as error:
+        raise SystemExit(f"benchmarks.ranking: {error}") from None
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=Path, action="append", required=True, metavar="CASES.jsonl")
-    parser.add_argument("--repo", action="append", required=True, metavar="[NAME=]PATH")
+    parser.add_argument("--cases", type=Path, action="append", default=[], metavar="CASES.jsonl")
+    parser.add_argument("--repo", action="append", default=[], metavar="[NAME=]PATH")
     parser.add_argument("--home", type=Path, default=Path("~/.rundown").expanduser(), help="where indexes are kept")
     parser.add_argument("--limit", type=int, default=10**9, help="cases of each file, spread evenly")
-    parser.add_argument("--fit", action="store_true", help="fit the weights to the cases and print them")
+    parser.add_argument(
+        "--slice",
+        action="append",
+        default=[],
+        metavar="FIELD OP VALUE",
+        help="a table of these cases too: lag>1, kind=revert, same_author=false, hindsight=true, repo=curl",
+    )
+    parser.add_argument(
+        "--chart", type=Path, metavar="FILE.png|FILE.svg", help="draw the methods, and beside it FILE-confidence"
+    )
+    parser.add_argument(
+        "--no-minilm", action="store_true", help="leave out MiniLM, which takes minutes for thousands of commits"
+    )
+    parser.add_argument(
+        "--speed", type=Path, metavar="PATH", help="measure how fast this repository is indexed, and nothing else"
+    )
     args = parser.parse_args()
+    if not args.speed and not (args.cases and args.repo):
+        parser.error("give --cases and --repo, or --speed PATH")
+    return args
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Rank every case by every method, and print the tables."""
+    wanted = [(text, slice_test(text)) for text in args.slice]
+    if args.chart:
+        check_chart_path(args.chart)
     histories, gaps = open_histories(args.repo, home=args.home)
     for gap in gaps:
         print(gap)
     ranker = Ranker(histories)
+    cases = [case for path in args.cases for case in spread(read_labelled(path, ranker.repos), args.limit)]
     started = time.monotonic()
-    ranker.refresh()
+    for gap in ranker.refresh():
+        print(gap)
     print(f"{len(histories)} repositories indexed in {time.monotonic() - started:.1f} s")
-    files = [spread(list(read(path)), args.limit) for path in args.cases]
-    if args.fit:
-        print_fit(ranker, files)
-    else:
-        print_table(ranker, [case for cases in files for case in cases])
+    embedding = None if args.no_minilm else Embedded()
+    judged = [judge_case(ranker, case, embedding) for case in cases]
+    print_table("all", judged)
+    for text, test in wanted:
+        print_table(text, [one for one in judged if test(one.case)])
+    if args.chart:
+        draw(args.chart, judged)
 
 
-def read(path: Path) -> Iterator[Labelled]:
-    """The labelled cases of a file."""
-    with path.open(encoding="utf8") as lines:
-        for line in lines:
-            if line.strip():
-                yield TypeAdapter(Labelled).validate_json(line)
-
-
-def spread(cases: list[Labelled], limit: int) -> list[Labelled]:
+def spread(cases: Sequence[Labelled], limit: int) -> list[Labelled]:
     """At most `limit` cases, evenly from first to last."""
     step = max(1.0, len(cases) / limit)
     return [cases[int(place * step)] for place in range(min(limit, len(cases)))]
 
 
-def print_table(ranker: Ranker, cases: Sequence[Labelled]) -> None:
-    """Quality and seconds of each method, a line each."""
-    places: dict[str, list[float]] = {}
-    seconds: dict[str, list[float]] = {}
-    sure: list[tuple[float, bool]] = []
-    for case in cases:
-        ranking = rank_case(ranker, case)
-        pool = newest_first(ranking)
-        found = {**baselines(case, pool), "Rundown": (ours(case, ranking), ranking.seconds)}
-        for method, (place, spent) in found.items():
-            places.setdefault(method, []).append(place)
-            seconds.setdefault(method, []).append(spent)
-        if ranking.culprits:
-            sure.append((ranking.culprits[0].confidence, found["Rundown"][0] == 1))
-    print(f"{len(cases)} cases\n{'method':16s} " + " ".join(f"Top-{k:<4d}" for k in TOP) + "   MRR   median s   p95 s")
-    for method, ranks in places.items():
-        spent = sorted(seconds[method])
-        row = " ".join(f"{sum(rank <= k for rank in ranks) / len(ranks):<8.3f}" for k in TOP)
-        mean = sum(1 / rank for rank in ranks) / len(ranks)
-        print(
-            f"{method:16s} {row} {mean:.3f}   {statistics.median(spent):.3f}      {spent[math.ceil(0.95 * len(spent)) - 1]:.3f}"
-        )
-    print(f"calibration error of our confidence {calibration_error(sure):.3f}")
-
-
-def newest_first(ranking: Ranking) -> list[Commit]:
-    """All candidates of a ranking by time."""
-    return sorted((culprit.commit for culprit in ranking.culprits), key=lambda c: (-c.committed_at.timestamp(), c.sha))
-
-
-def baselines(case: Labelled, pool: Sequence[Commit]) -> dict[str, tuple[float, float]]:
-    """Place of the culprit and seconds, by method. Ties count against the method."""
-    started = time.monotonic()
-    documents = [
-        count_terms(" ".join((c.subject, c.subject, c.body, *(change.path for change in c.files)))) for c in pool
-    ]
-    model = Bm25(documents)
-    wanted = count_terms(f"{case.title}\n{case.title}\n{case.description}")
-    rarity = model.rarity(wanted)
-    words = model.scores({term: rarity[term] * count for term, count in wanted.items()})
-    spent = time.monotonic() - started
-    by_words = sorted(range(len(pool)), key=lambda index: -words[index])
-    both = [0.0] * len(pool)
-    for place, index in enumerate(by_words):
-        both[index] = 1 / (20 + place) + 0.5 / (20 + index)
-    recency = [-float(index) for index in range(len(pool))]
-    return {
-        name: (worst_place(case, pool, scores), cost)
-        for name, scores, cost in (("recency", recency, 0.0), ("BM25", words, spent), ("BM25 + recency", both, spent))
-    }
-
-
-def worst_place(case: Labelled, pool: Sequence[Commit], scores: Sequence[float]) -> float:
-    """The culprit's place if every tie goes against it; infinity when it is not in the pool."""
-    own = [score for commit, score in zip(pool, scores, strict=True) if commit.sha in case.culprits]
-    return sum(score >= max(own) for score in scores) if own else math.inf
-
-
-def ours(case: Labelled, ranking: Ranking) -> float:
-    """The culprit's place in our ranking."""
-    return next((place for place, c in enumerate(ranking.culprits, 1) if c.commit.sha in case.culprits), math.inf)
-
-
-def calibration_error(sure: Sequence[tuple[float, bool]]) -> float:
-    """Expected calibration error over ten equal bins."""
-    gaps = [0.0] * 10
-    for confidence, right in sure:
-        gaps[min(9, int(confidence * 10))] += confidence - right
-    return sum(map(abs, gaps)) / max(1, len(sure))
-
-
-def print_fit(ranker: Ranker, files: Sequence[Sequence[Labelled]]) -> None:
-    """Weights and temperature fitted to all cases, and Top-1, Top-5 and MRR on fifths left out in turn."""
-    import numpy as np
-
-    features = sorted(scorer.WEIGHTS)
-    lessons: list[fit.Lesson] = []
-    for cases in files:
-        measured = [row for case in cases if (row := measure(ranker, case, features))]
-        lessons += [
-            fit.Lesson(features=rows, culprit=culprit, weight=FILE_WEIGHT / len(measured)) for rows, culprit in measured
-        ]
-    held_out: list[Any] = [None] * len(lessons)
-    for fold in range(5):
-        weights = fit.fit_weights([lesson for place, lesson in enumerate(lessons) if place * 5 // len(lessons) != fold])
-        for place, lesson in enumerate(lessons):
-            if place * 5 // len(lessons) == fold:
-                held_out[place] = lesson.features @ weights
-    ranks = [int((s >= s[lesson.culprit]).sum()) for s, lesson in zip(held_out, lessons, strict=True)]
-    top1, top5, mrr = np.mean([(r <= 1, r <= 5, 1 / r) for r in ranks], axis=0)
-    print(f"left out: Top-1 {top1:.3f}   Top-5 {top5:.3f}   MRR {mrr:.3f}")
-    print(f"TEMPERATURE = {fit.fit_temperature(held_out, [lesson.culprit for lesson in lessons]):.2f}")
-    for feature, weight in zip(features, fit.fit_weights(lessons), strict=True):
-        print(f'    "{feature}": {weight:.3f},')
-
-
-def measure(ranker: Ranker, case: Labelled, features: Sequence[str]) -> tuple[Any, int] | None:
-    """The features of a case's candidates, and the culprit's row; None when it is not among them."""
-    import numpy as np
-
+def judge_case(ranker: Ranker, case: Labelled, embedding: Embedded | None) -> Judged:
+    """One case by every method, ours last."""
     ranking = rank_case(ranker, case)
     commits = newest_first(ranking)
-    culprit = next((index for index, commit in enumerate(commits) if commit.sha in case.culprits), None)
-    if culprit is None:
-        return None
-    question = Question(title=case.title, description=case.description, moment=from_unix(case.created_at))
-    table, _ = ranker.measured(question, commits)
-    zeros = [0.0] * len(commits)
-    return np.array([table.columns.get(feature, zeros) for feature in features]).T, culprit
+    outcomes = Pool(commits).judge_all(case.title, case.description, case.culprits)
+    if embedding is not None:
+        started = time.monotonic()
+        scores = embedding.scores(f"{case.title}\n{case.description}", commits)
+        shas = [commit.sha for commit in commits]
+        outcomes[MINILM] = judge_scores(case.culprits, shas, scores, seconds=time.monotonic() - started)
+    return Judged(case=case, outcomes={**outcomes, OURS: judge(case.culprits, ranking)}, candidates=len(commits))
+
+
+class Embedded:
+    """Cosines of texts to commits, by the project's own embedder; a commit is embedded once for all cases."""
+
+    def __init__(self) -> None:
+        from retrieval.embedding import open_embedder
+
+        self._embedder = open_embedder()
+        self._vectors: dict[str, Any] = {}
+
+    def scores(self, text: str, commits: Sequence[Commit]) -> list[float]:
+        """The cosine of each commit's message and paths to a text."""
+        import numpy as np
+
+        new = [commit for commit in commits if commit.sha not in self._vectors]
+        found = self._embedder.embed_documents([document(commit) for commit in new])
+        self._vectors |= {
+            commit.sha: np.asarray(vector, dtype=np.float16) for commit, vector in zip(new, found, strict=True)
+        }
+        if not commits:
+            return []
+        table = np.stack([self._vectors[commit.sha] for commit in commits]).astype(np.float32)
+        return [float(score) for score in table @ np.asarray(self._embedder.embed_query(text), dtype=np.float32)]
+
+
+def figures(judged: Sequence[Judged]) -> dict[str, Evaluation]:
+    """Method -> its figures over these cases."""
+    methods = list(judged[0].outcomes) if judged else []
+    return {name: Evaluation(tuple(one.outcomes[name] for one in judged)) for name in methods}
+
+
+def print_table(name: str, judged: Sequence[Judged]) -> None:
+    """Quality and seconds of each method, a line each, and what can be said of ours."""
+    found = figures(judged)
+    if not found:
+        print(f"\n{name}: no case")
+        return
+    sizes = sorted(one.candidates for one in judged)
+    print(f"\n{name}: {len(judged)} cases, candidates median {sizes[len(sizes) // 2]}")
+    print(f"{'':15s} " + "".join(f"{heading:21s}" for heading in _HEADINGS.values()) + "seconds median, p95")
+    for method, figure in found.items():
+        cells = "".join(f"{_cell(figure, metric):21s}" for metric in METRICS)
+        print(f"{method:15s} {cells}" + ("{:.3f}, {:.3f}".format(*figure.seconds) if figure.seconds else "-"))
+    for line in _about_ours(found):
+        print(line)
+
+
+def _cell(figure: Evaluation, metric: str) -> str:
+    low, high = figure.interval(metric)
+    return f"{figure.value(metric):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _about_ours(found: dict[str, Evaluation]) -> Iterator[str]:
+    ours = found[OURS]
+    gains = ((metric, paired_difference(ours, found[BM25_RECENCY], metric)) for metric in ("top1", "top5", "mrr"))
+    told = (f"{_HEADINGS[metric]} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" for metric, gain in gains)
+    yield f"{OURS} less {BM25_RECENCY}, paired: {', '.join(told)}"
+    if ours.ece is not None:
+        covered = ", ".join(f"{share} % {right:.3f}" for share, right in ours.coverage.items())
+        named = f"{ours.answered_top1:.3f}" if ours.answered_top1 is not None else "-"
+        yield f"confidence: ECE {ours.ece:.3f}; Top-1 of the surest {covered}; abstained {ours.abstained:.3f}, of the named {named} right"
+    if ours.blameless:
+        said = ours.blameless
+        yield f"no culprit in {said.n} cases: inconclusive {said.inconclusive:.3f}, wrongly named {said.named:.3f}"
+
+
+def draw(path: Path, judged: Sequence[Judged]) -> None:
+    """The methods side by side, and our reliability diagram beside it."""
+    found = figures(judged)
+    bars = {
+        name: {_HEADINGS[metric]: (figure.value(metric), *figure.interval(metric)) for metric in _CHARTED}
+        for name, figure in found.items()
+    }
+    ours = found[OURS]
+    draw_methods(path, bars, title=f"{ours.n} incidents with known culprits, 95 % intervals")
+    beside = path.with_stem(f"{path.stem}-confidence")
+    draw_reliability(beside, ours.bins, title=f"{ours.n} incidents", ece=ours.ece)
+    print(f"wrote {path} and {beside}")
 
 
 if __name__ == "__main__":

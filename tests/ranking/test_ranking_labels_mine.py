@@ -1,0 +1,152 @@
+"""Labels out of real histories: which commits make cases, what the cases say, and what is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from ranking_repos import NOON, Change, add
+
+from core.model import from_unix
+from ranking.history import open_history
+from ranking.labels.mine import mine
+
+EARLY = from_unix(0)
+WHY = "Checkout answers 500 for every second customer, and the workers crash when sockets pile up."
+
+
+@pytest.fixture(name="told")
+def _told(make_repo, home):
+    """What is mined from a repository of a culprit and later commits; {0} in a message is the culprit's id."""
+
+    def tell(*later, since=EARLY, before=NOON, culprit=None, **window):
+        first = culprit or Change(hours=50, message="pool: keep idle connections", files={"pool.py": "keep = 1\n"})
+        path, (sha,) = make_repo("shop", [first])
+        changes = [dataclasses.replace(change, message=change.message.format(sha)) for change in later]
+        last = add(path, changes, onto=sha)[-1]
+        history = open_history(path, home=home)
+        history.refresh()
+        return mine(history, since=since, before=before, **window), sha, last
+
+    return tell
+
+
+def fix(message, hours=2, files=None, author="bob"):
+    return Change(hours=hours, message=message, files=files or {"pool.py": f"keep = {hours}\n"}, author=author)
+
+
+def test_a_revert_with_a_reason_is_an_incident(told):
+    """Its time, its words without the culprit's name, its window, and what is known of the answer."""
+    mined, culprit, later = told(
+        fix('Revert "pool: keep idle connections"\n\nThis reverts commit {0}.\n\n' + WHY), window_commits=300
+    )
+
+    (case,) = mined.cases
+    assert (case.id, case.repos, case.title, case.description) == (f"shop:{later[:12]}", ("shop",), WHY, "")
+    assert (case.created_at, case.window_commits, case.window_days) == (
+        (NOON - timedelta(hours=2)).timestamp(),
+        300,
+        None,
+    )
+    assert (case.culprits, case.kind, case.lag_hours, case.same_author, case.hindsight) == (
+        (culprit,),
+        "revert",
+        48.0,
+        False,
+        False,
+    )
+    assert culprit in case.raw
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ('Revert "pool: keep idle connections" (#3)\n\nReverts o/shop#2\n\n' + WHY, "revert"),
+        ("pool: fix a leak\n\n" + WHY + '\n\nFixes: {0} ("pool: keep idle connections")', "fix"),
+        ("pool: fix a leak\n\n" + WHY + "\n\nThis was introduced by {0}.", "prose"),
+    ],
+)
+def test_every_way_of_naming_a_culprit_makes_a_case(message, kind, told):
+    """Even a forge's revert button, which writes only the subject."""
+    mined, culprit, _ = told(fix(message, author="ada"))
+
+    assert [(case.culprits, case.kind, case.same_author, case.hindsight) for case in mined.cases] == [
+        ((culprit,), kind, True, kind != "revert")
+    ]
+
+
+def test_a_gerrit_change_id_finds_the_latest_commit_that_carries_it(told):
+    """As it was when the message was written."""
+    change = "I0123abc4567890def0123abc4567890def012345"
+    culprit = Change(hours=50, message=f"pool: keep idle\n\nChange-Id: {change}", files={"pool.py": "1\n"})
+    mined, sha, _ = told(fix(f"pool: fix leak\n\n{WHY}\n\nCaused by {change}."), culprit=culprit)
+
+    assert [case.culprits for case in mined.cases] == [(sha,)]
+
+
+@pytest.mark.parametrize(
+    ("message", "files", "reason"),
+    [
+        ('Revert "Revert "x""\n\nThis reverts commit {0}.\n\n' + WHY, None, "a re-land, or the revert of a revert"),
+        ("Reland the pool\n\nThis reverts commit {0}.\n\n" + WHY, None, "a re-land, or the revert of a revert"),
+        (
+            "Revert it\n\nThis reverts commit {0}.\n\nIt is no longer needed, as the bug it worked around was fixed upstream.",
+            None,
+            "reverted without a failure",
+        ),
+        (
+            "Revert it\n\nThis reverts commit {0}.\n\nNot sure whether it crashes the workers, but let us have a look at the graphs.",
+            None,
+            "its author doubts the culprit",
+        ),
+        (
+            "Tidy up\n\nThis reverts commit {0}.\n\nThe new code reads better with the old shape of the pool, and is as short.",
+            None,
+            "tells no failure",
+        ),
+        ("Revert it\n\nThis reverts commit {0}.\n\nIt crashes.", None, "says too little without the culprit's name"),
+        ("Describe it\n\n" + WHY + "\n\nFixes: {0}", {"README.md": "x\n"}, "only documents or tests"),
+        ("Test it\n\n" + WHY + "\n\nFixes: {0}", {"tests/test_pool.py": "x\n"}, "only documents or tests"),
+        ("Fix a typo in a message\n\n" + WHY + "\n\nFixes: {0}", None, "cosmetic"),
+        ("Fix it\n\n" + WHY + "\n\nFixes: 0123abc4567890", None, "names no commit of this history"),
+        ("Fix it\n\n" + WHY + "\n\nFixes: {0}\nFixes: 0123abc4567890", None, "names several commits"),
+    ],
+)
+def test_what_is_no_incident_is_left_out_and_told(message, files, reason, told):
+    """One reason each."""
+    mined, _, _ = told(fix(message, files=files))
+
+    assert (mined.cases, mined.left_out) == ((), Counter({reason: 1}))
+
+
+def test_a_culprit_has_one_case(told):
+    """The first message about it."""
+    mined, _, _ = told(
+        fix("Fix a\n\n" + WHY + "\n\nFixes: {0}", hours=3), fix("Fix b\n\n" + WHY + "\n\nFixes: {0}", hours=2)
+    )
+
+    assert ([case.title for case in mined.cases], mined.left_out) == (
+        ["Fix a"],
+        Counter({"its culprit has a case already": 1}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "count"),
+    [({"window_commits": 2}, 1), ({"window_commits": 1}, 0), ({"window_days": 3}, 1), ({"window_days": 1}, 0), ({}, 1)],
+)
+def test_a_culprit_older_than_the_window_is_counted_apart(window, count, told):
+    """No ranker could have found it."""
+    mined, _, _ = told(fix("Paint the shop", hours=4), fix("Fix\n\n" + WHY + "\n\nFixes: {0}"), **window)
+
+    assert (len(mined.cases), mined.too_old) == (count, 1 - count)
+
+
+@pytest.mark.parametrize(("since", "before"), [(NOON, NOON + timedelta(days=1)), (EARLY, NOON - timedelta(hours=2))])
+def test_only_messages_of_the_asked_time_are_read(since, before, told):
+    """Committed at `before` is later already."""
+    mined, _, _ = told(fix("Fix\n\n" + WHY + "\n\nFixes: {0}"), since=since, before=before)
+
+    assert (mined.cases, mined.left_out) == ((), Counter())
