@@ -28,6 +28,7 @@ from ranking.history import open_histories
 from ranking.labels.cases import Labelled, read_labelled
 from ranking.labels.slices import slice_test
 from ranking.ranker import Ranker
+from ranking.small import SmallLlama
 
 OURS, MINILM = "Rundown", "MiniLM"
 _HEADINGS = {**{f"top{k}": f"Top-{k}" for k in TOP}, "mrr": "MRR"}
@@ -91,7 +92,7 @@ def compare(args: argparse.Namespace) -> None:
     histories, gaps = open_histories(args.repo, home=args.home)
     for gap in gaps:
         print(gap)
-    ranker = Ranker(histories)
+    ranker = Ranker(histories, reader=SmallLlama())
     cases = [case for path in args.cases for case in spread(read_labelled(path, ranker.repos), args.limit)]
     started = time.monotonic()
     for gap in ranker.refresh():

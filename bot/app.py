@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.investigation import attempt
+from core.errors import UsageError
 from core.llm import open_model
 from core.settings import Settings
 from core.store import Store
@@ -22,8 +23,10 @@ from core.store import Store
 if TYPE_CHECKING:
     from ingest.sync import Ingestor
     from prompts.drafter import Drafter
+    from ranking.history import History
     from ranking.llama import CulpritModel
     from ranking.ranker import Ranker
+    from ranking.scorer import Weighing
     from retrieval.index import VectorIndex
     from retrieval.retriever import Retriever
 
@@ -70,20 +73,70 @@ def open_library(
         index.close()
 
 
-def open_ranker(settings: Settings, repos: Sequence[str | Path] | None = None) -> Ranker | None:
+def open_ranker(
+    settings: Settings, repos: Sequence[str | Path] | None = None, *, serving: bool = False
+) -> Ranker | None:
     """The ranker over the configured or given repositories; None without any.
+
+    Args:
+        serving: a team's own weights that cannot be read are a gap that every ranking tells, and those that ship rank.
 
     Raises:
         RepositoryError: none of them can be read. When some can, the others are gaps that every ranking tells.
+        UsageError: the team's own weights cannot be read.
     """
     from ranking.history import open_histories
-    from ranking.ranker import Ranker
 
     paths = [str(path) for path in (repos if repos is not None else settings.repos)]
     if not paths:
         return None
     histories, gaps = open_histories(paths, home=settings.home)
-    return Ranker(histories, model=open_culprit_model(settings), service_repos=settings.service_repos, gaps=gaps)
+    weighing: Weighing | None = None
+    try:
+        weighing = open_weighing(settings)
+    except UsageError as error:
+        if not serving:
+            raise
+        gaps = (*gaps, f"Ranked by the weights that ship: {error}")
+    return make_ranker(settings, histories, gaps, weighing)
+
+
+def make_ranker(
+    settings: Settings, histories: Sequence[History], gaps: Sequence[str], weighing: Weighing | None = None
+) -> Ranker:
+    """The ranker over these histories, with the small Llama, and the large one when it is configured.
+
+    Args:
+        weighing: the weights that ship unless given.
+    """
+    from ranking.ranker import Ranker
+    from ranking.small import SmallLlama
+
+    return Ranker(
+        histories,
+        reader=SmallLlama(),
+        model=open_culprit_model(settings),
+        weighing=weighing,
+        service_repos=settings.service_repos,
+        gaps=gaps,
+    )
+
+
+def own_weights(settings: Settings) -> Path:
+    """Where the weights lie that `rundown train ranker` fitted to a team's own incidents."""
+    return settings.home / "ranker" / "weights.json"
+
+
+def open_weighing(settings: Settings) -> Weighing:
+    """What each feature counts: the team's own weights when there are some, else those that ship.
+
+    Raises:
+        UsageError: the team's own weights cannot be read.
+    """
+    from ranking.scorer import SHIPPED, read_weighing
+
+    own = own_weights(settings)
+    return read_weighing(own if own.exists() else SHIPPED)
 
 
 def open_culprit_model(settings: Settings) -> CulpritModel | None:

@@ -65,16 +65,16 @@ def run(
         RepositoryError: no repository can be read.
         RundownError: their histories hold no label.
     """
-    from bot.app import open_culprit_model
+    from bot.app import make_ranker
     from ranking.history import open_histories
     from ranking.labels.cases import write_cases
-    from ranking.ranker import Ranker
 
     if chart is not None:
         check_chart_path(chart)
     settings = read_settings()
     histories, gaps = open_histories(repos, home=settings.home)
-    ranker = Ranker(histories, model=open_culprit_model(settings), service_repos=settings.service_repos, gaps=gaps)
+    # The weights that ship: a team's own were fitted to these very incidents.
+    ranker = make_ranker(settings, histories, gaps)
     ranker.refresh(progress)
     days = window_days or settings.window_days
     labels = backtest.find_labels(

@@ -32,9 +32,21 @@ Repos = Annotated[
     list[Path] | None,
     typer.Option("--repo", help="A git repository, work tree or bare. May be repeated.", metavar="PATH"),
 ]
+NamedRepos = Annotated[
+    list[str],
+    typer.Option(
+        "--repo", help="A git repository, or NAME=PATH to give it a name. May be repeated.", metavar="[NAME=]PATH"
+    ),
+]
 Docs = Annotated[
     list[Path] | None,
     typer.Option("--docs", help="A folder or git repository of documents. May be repeated.", metavar="DIR"),
+]
+Since = Annotated[str | None, typer.Option("--since", help="Only labels from commits since then.", metavar="DATE")]
+Before = Annotated[str | None, typer.Option("--before", help="Read nothing committed then or later.", metavar="DATE")]
+WindowDays = Annotated[
+    float | None,
+    typer.Option("--window-days", min=0.01, help="Days of commits that are candidates. Default: RUNDOWN_WINDOW_DAYS."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -144,14 +156,7 @@ def investigate(
 
 @app.command()
 def rank(
-    repo: Annotated[
-        list[str],
-        typer.Option(
-            "--repo",
-            help="A git repository, or NAME=PATH to name it as the cases do. May be repeated.",
-            metavar="[NAME=]PATH",
-        ),
-    ],
+    repo: NamedRepos,
     cases: Annotated[
         Path, typer.Option("--cases", help="Case lines: one incident a line, as JSON.", metavar="CASES.jsonl")
     ],
@@ -166,6 +171,121 @@ def rank(
     with _progress() as progress:
         count = rank_in_bulk(repos=repo, cases=cases, out=out, progress=progress)
     _console(stderr=True).print(f"{count} incidents ranked into {out}")
+
+
+@app.command()
+def backtest(
+    repo: NamedRepos,
+    since: Since = None,
+    before: Before = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many incidents, the newest.")] = 200,
+    window_days: WindowDays = None,
+    window_commits: Annotated[
+        int | None, typer.Option("--window-commits", min=1, help="Instead, the last so many commits.")
+    ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="Rank each incident among its own repository's commits, not among those of all."),
+    ] = False,
+    save_cases: Annotated[
+        Path | None, typer.Option("--save-cases", help="Keep the labelled cases here.", metavar="FILE.jsonl")
+    ] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option("--chart", help="Draw how far the confidence can be believed.", metavar="FILE.png|FILE.svg"),
+    ] = None,
+    show_wrong: Annotated[int, typer.Option("--show-wrong", min=0, help="Tell so many of those it got wrong.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Test the ranker on your own past: commits that revert or repair an earlier one and say why.
+
+    Their messages, without what names the culprit, are ranked as if they were pages, with nothing later than them in view.
+
+    Example: rundown backtest --repo ~/src/shop --repo infra=~/src/infra --since 2025-01-01 --chart calibration.png
+    """
+    from bot import backtest_report
+    from bot.local import parse_time
+
+    with _progress(quiet=as_json) as progress:
+        done = backtest_report.run(
+            repo,
+            since=parse_time(since),
+            before=parse_time(before),
+            window_days=window_days,
+            window_commits=window_commits,
+            pooled=not alone,
+            limit=limit,
+            save_cases=save_cases,
+            chart=chart,
+            progress=progress,
+        )
+    if as_json:
+        _print_json(backtest_report.to_json(done, wrong=show_wrong))
+    else:
+        backtest_report.show(done, _console(), wrong=show_wrong)
+    for path in filter(None, (save_cases, chart)):
+        _console(stderr=True).print(f"wrote {path}", highlight=False)
+
+
+training = typer.Typer(help="Learn from your own incidents.", no_args_is_help=True)
+app.add_typer(training, name="train")
+
+
+@training.command("ranker")
+def train_ranker(
+    repo: NamedRepos,
+    cases: Annotated[
+        list[Path] | None,
+        typer.Option("--cases", help="Labelled cases of your own, a line each. May be repeated.", metavar="FILE.jsonl"),
+    ] = None,
+    since: Since = None,
+    before: Before = None,
+    window_days: WindowDays = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many incidents, the newest.")] = 500,
+    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Leave out what people said in Slack.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where the weights go. Default: where ranking finds them.", metavar="FILE"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write them even if they did worse.")] = False,
+    base_model: Annotated[
+        str | None, typer.Option("--base-model", help="Train this Llama on them too.", metavar="ID_OR_FOLDER")
+    ] = None,
+    adapter_out: Annotated[
+        Path | None, typer.Option("--adapter-out", help="Where the Llama goes.", metavar="DIR")
+    ] = None,
+    texts: Annotated[
+        list[Path] | None, typer.Option("--texts", help="Documents it reads too. May be repeated.", metavar="DIR")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit the ranker to your own past: what history says, what people said in Slack, and cases you give.
+
+    The newest 30 % are kept aside to compare on. Weights that do worse there than those that ship are not written.
+
+    Example: rundown train ranker --repo ~/src/shop --repo infra=~/src/infra --since 2024-01-01
+    """
+    from bot import train
+    from bot.local import parse_time
+
+    with _progress(quiet=as_json) as progress:
+        done = train.run(
+            repo,
+            cases=cases or (),
+            since=parse_time(since),
+            before=parse_time(before),
+            window_days=window_days,
+            limit=limit,
+            feedback=not no_feedback,
+            out=out,
+            force=force,
+            llama=train.llama_job(base_model, adapter_out, texts or ()),
+            progress=progress,
+        )
+    if as_json:
+        _print_json(train.to_json(done))
+    else:
+        train.show(done, _console())
 
 
 @app.command()

@@ -18,6 +18,7 @@ from core.errors import RundownError, Unavailable
 from core.model import Draft, Evidence, Incident, Ranking, Tier, from_json, to_json
 from core.redaction import redact_json
 from core.text import strip_hidden
+from ranking.events import ChangeEvent
 
 if TYPE_CHECKING:
     from prompts.drafter import Drafter
@@ -49,6 +50,16 @@ class Gathered:
     #: Whether every part that is configured answered: if not, it is worth asking again later.
     whole: bool = True
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """Deploys, flags and settings that were told of the time before an incident."""
+
+    events: tuple[ChangeEvent, ...] = ()
+    gaps: tuple[str, ...] = ()
+    #: Whether every source answered: if not, it is worth asking again later.
+    whole: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +177,13 @@ class Investigator:
             rest = [item for item in rest if _ACTION.search(item.section[-1])]
         return [found[0], *rest[-STORY:], *found[1:]]
 
-    def rank(self, incident: Incident) -> Ranked:
-        """Commits that may have caused it, best first, secrets taken out of what is shown of them."""
+    def rank(self, incident: Incident, changes: Changes | None = None) -> Ranked:
+        """Commits that may have caused it, best first, secrets taken out of what is shown of them.
+
+        Args:
+            changes: what was deployed and switched before it.
+        """
+        changes = changes or Changes()
         started = time.monotonic()
 
         stale: list[str] = []
@@ -177,13 +193,14 @@ class Investigator:
             if ranker is None:
                 return None
             stale.extend(ranker.refresh())  # the culprit may have landed a minute ago
-            return ranker.rank(clean(incident), window_days=self._window_days)
+            return ranker.rank(clean(incident), window_days=self._window_days, events=changes.events)
 
         ranking, gap = attempt("commit ranking", act)
         spent = time.monotonic() - started
         if ranking is not None:
-            ranking = from_json(Ranking, redact_json(to_json(replace(ranking, gaps=(*ranking.gaps, *stale)))))
-            return Ranked(ranking=ranking, gaps=ranking.gaps, whole=not stale, seconds=spent)
+            gaps = (*ranking.gaps, *stale, *changes.gaps)
+            ranking = from_json(Ranking, redact_json(to_json(replace(ranking, gaps=gaps))))
+            return Ranked(ranking=ranking, gaps=ranking.gaps, whole=not stale and changes.whole, seconds=spent)
         if gap is None:
             return Ranked(
                 gaps=("No repositories are configured: set RUNDOWN_REPOS to look for the commit",), seconds=spent

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot import blocks
-from bot.app import open_culprit_model, open_drafter, open_library, open_ranker
+from bot.app import open_culprit_model, open_drafter, open_library, open_ranker, open_weighing
 from bot.card import Card, Step
+from bot.changes import ChangeSources
 from bot.investigation import Gathered, Investigator
 from core.errors import UsageError
 from core.model import Incident, from_unix, to_json
@@ -187,7 +188,7 @@ def _run(
         window_days=settings.window_days,
     )
     gathered = investigator.gather(incident) if retriever else Gathered()
-    ranked = investigator.rank(incident)
+    ranked = investigator.rank(incident, ChangeSources(None, settings.events_file).before(incident))
     drafted = investigator.draft(incident, gathered, ranked)
     card = Card(
         incident=incident,
@@ -277,6 +278,7 @@ def rank_in_bulk(*, repos: Sequence[str], cases: Path, out: Path, progress: Prog
         out,
         home=settings.home,
         model=open_culprit_model(settings),
+        weighing=open_weighing(settings),
         window_days=settings.window_days,
         service_repos=settings.service_repos,
         progress=progress,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from bot.app import Every, open_drafter, open_library, open_ranker
+from bot.changes import ChangeSources
 from bot.channels import Channels
 from bot.delivery import Delivery, make_client
 from bot.desk import Desk
@@ -92,6 +93,7 @@ class Server:
             delivery=delivery,
             metrics=self.metrics,
             enrich=self._enrich,
+            changes=ChangeSources(self._rest, self.settings.events_file).before,
         )
         self.workflow = Workflow(self.steps, self.store, self.settings)
         self.intake = Intake(self.store, self.workflow.wake)
@@ -241,8 +243,10 @@ class Server:
     def _sync_commits(self) -> None:
         """Read new commits. A repository that could not be opened is tried again every time."""
         if self.ranker is None or len(self.ranker.repos) < len(self.settings.repos):
-            self.ranker = open_ranker(self.settings)
+            self.ranker = open_ranker(self.settings, serving=True)
         problems = self.ranker.refresh() if self.ranker else ()
+        if self.ranker:
+            self.ranker.warm(datetime.now(UTC))
         if problems:
             raise Unavailable("some commit histories could not be read", why="; ".join(problems))
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot import blocks, pagerduty
 from bot.card import Card, Step, StepName
-from bot.investigation import Drafted, Gathered, Investigator, Ranked, attempt, clean
+from bot.investigation import Changes, Drafted, Gathered, Investigator, Ranked, attempt, clean
 from core.errors import SlackUnavailable
 from core.model import Incident, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
@@ -49,6 +49,7 @@ class LiveSteps:
         delivery: the outbox.
         metrics: told of first posts and complete cards.
         enrich: asks PagerDuty for an incident's details; None without a REST key.
+        changes: asks what was deployed and switched before an incident; None without any source of it.
     """
 
     def __init__(
@@ -60,9 +61,10 @@ class LiveSteps:
         delivery: Delivery,
         metrics: Metrics,
         enrich: Callable[[str], Any] | None = None,
+        changes: Callable[[Incident], Changes] | None = None,
     ) -> None:
         self._store, self._investigator, self._channels, self._delivery = store, investigator, channels, delivery
-        self._metrics, self._enrich = metrics, enrich
+        self._metrics, self._enrich, self._changes = metrics, enrich, changes
         #: Runs what somebody in Slack asked. Set once both are built: it asks the desk, and the desk shows cards through us.
         self.slack: SlackApp | None = None
         self._completed: set[str] = set()
@@ -124,10 +126,23 @@ class LiveSteps:
         known = _read(self._store.findings(incident_id), "rank", Ranked)
         if known is not None and known.whole:
             return True
-        ranked = self._investigator.rank(self._incident(incident_id))
+        incident = self._incident(incident_id)
+        ranked = self._investigator.rank(incident, self._changes_before(incident))
         if known is None or ranked.ranking is not None:
             self._store.save_finding(incident_id, "rank", to_json(ranked))
         return ranked.whole
+
+    def _changes_before(self, incident: Incident) -> Changes:
+        """What was deployed and switched before it. Asked once, so that a step that runs again ranks by the same."""
+        known = _read(self._store.findings(incident.id), "changes", Changes)
+        if self._changes is None or (known is not None and known.whole):
+            return known or Changes()
+        asked = self._changes
+        found, gap = attempt("looking for deploys", lambda: asked(incident))
+        changes = found or replace(known or Changes(), gaps=(gap or "",), whole=False)
+        changes = from_json(Changes, redact_json(to_json(changes)))
+        self._store.save_finding(incident.id, "changes", to_json(changes))
+        return changes
 
     def draft(self, incident_id: str) -> bool:
         """Write the card's words. A model that fails leaves the extractive draft, which is whole."""

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     listen_channels: Words = Field((), description="Further channels to join and listen to, by name or id.")
 
     pagerduty_api_token: SecretStr | None = Field(
-        None, description="REST API key, read access. Enables polling and doctor's checks."
+        None, description="REST API key, read access. Enables polling, change events and doctor's checks."
     )
     pagerduty_webhook_secrets: Words = Field(
         (), repr=False, description="Signing secrets of the v3 webhook subscription; several during rotation."
@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     service_repos: dict[str, list[str]] = Field(
         default_factory=dict,
         description='Service name to repository names, as JSON: {"checkout":["shop","payments"]}. A hint, not a fence.',
+    )
+    events_file: Path | None = Field(
+        None,
+        description='File of deploys and switches that your CI appends to, a line of JSON each: {"kind":"deploy","at":1715688000,"service":"checkout","sha":"…"}; kind may be flag or config, with "name".',
     )
     docs: Paths = Field((), description="Folders or git repositories of runbooks, wiki pages and past incidents.")
     docs_url: str | None = Field(
@@ -133,6 +137,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("events_file")
+    @classmethod
+    def _expand_one(cls, value: Path | None) -> Path | None:
+        return value.expanduser() if value else None
 
     @field_validator("repos", "docs")
     @classmethod

@@ -11,30 +11,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import CaseError
 from core.model import Incident, Ranking, from_unix
-from ranking.events import ChangeEvent
+from ranking.event_lines import EventLine, Seconds
 from ranking.history import open_histories
 from ranking.llama import CulpritModel
-from ranking.ranker import Progress, Ranker
+from ranking.ranker import Progress, Ranker, Survey
+from ranking.scorer import Weighing
+from ranking.small import SmallLlama
 
 #: Candidates whose reasons are written; all have their score.
 _EXPLAINED = 5
-_Seconds = Annotated[float, Field(gt=0, lt=32_503_680_000, allow_inf_nan=False)]
-
-
-class _Event(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    kind: Literal["deploy", "flag", "config"]
-    at: _Seconds
-    service: str | None = None
-    sha: str | None = None
-    name: str | None = None
 
 
 class Case(BaseModel):
@@ -46,12 +37,12 @@ class Case(BaseModel):
     title: str
     description: str = ""
     #: Unix seconds.
-    created_at: _Seconds
+    created_at: Seconds
     service: str | None = None
     repos: tuple[str, ...] | None = None
     window_days: Annotated[float, Field(gt=0)] | None = None
     window_commits: Annotated[int, Field(gt=0)] | None = None
-    events: tuple[_Event, ...] = ()
+    events: tuple[EventLine, ...] = ()
     candidates: tuple[str, ...] | None = None
 
 
@@ -63,6 +54,7 @@ def rank_cases(
     home: Path,
     window_days: float = 14.0,
     model: CulpritModel | None = None,
+    weighing: Weighing | None = None,
     service_repos: dict[str, list[str]] | None = None,
     progress: Progress | None = None,
 ) -> int:
@@ -74,6 +66,7 @@ def rank_cases(
         out: where Ranked lines go, in the order of the cases; what it held is replaced.
         home: Rundown's home folder, for the commit indexes.
         window_days: for cases that name no window.
+        weighing: what each feature counts; what ships with Rundown by default.
         service_repos: service name to repository names, a hint.
 
     Returns:
@@ -84,7 +77,9 @@ def rank_cases(
         RepositoryError: no repository can be read.
     """
     histories, gaps = open_histories(repos, home=home)
-    ranker = Ranker(histories, model=model, service_repos=service_repos, gaps=gaps)
+    ranker = Ranker(
+        histories, reader=SmallLlama(), model=model, weighing=weighing, service_repos=service_repos, gaps=gaps
+    )
     wanted = list(read_cases(cases, ranker.repos))
     ranker.refresh(progress)
     try:
@@ -161,24 +156,35 @@ def _why(error: ValidationError) -> str:
 
 def rank_case(ranker: Ranker, case: Case, window_days: float = 14.0) -> Ranking:
     """The ranking of all candidates of one case; `window_days` counts if the case names no window."""
-    incident = Incident(
+    return ranker.rank(incident_of(case), limit=1_000_000, **_asked(case, window_days))
+
+
+def survey_case(ranker: Ranker, case: Case, window_days: float = 14.0) -> Survey:
+    """The candidates of one case and their features, unranked; arguments as `rank_case`."""
+    return ranker.survey(incident_of(case), **_asked(case, window_days))
+
+
+def incident_of(case: Case) -> Incident:
+    """The incident a case tells of."""
+    return Incident(
         id=case.id,
         title=case.title,
         description=case.description,
         created_at=from_unix(case.created_at),
         service=case.service,
     )
-    return ranker.rank(
-        incident,
-        window_days=case.window_days or window_days,
-        window_commits=case.window_commits,
-        events=[
-            ChangeEvent(kind=e.kind, at=from_unix(e.at), service=e.service, sha=e.sha, name=e.name) for e in case.events
-        ],
-        candidates=case.candidates,
-        repos=case.repos,
-        limit=1_000_000,
-    )
+
+
+def _asked(case: Case, window_days: float) -> dict[str, Any]:
+    """How a case wants its candidates chosen, as arguments of a `Ranker`."""
+    events = [line.event for line in case.events]
+    return {
+        "window_days": case.window_days or window_days,
+        "window_commits": case.window_commits,
+        "events": events,
+        "candidates": case.candidates,
+        "repos": case.repos,
+    }
 
 
 def _ranked_line(case: Case, ranking: Ranking, repos: Sequence[str]) -> dict[str, Any]:

@@ -21,22 +21,19 @@ from datetime import datetime
 
 from core.model import Commit
 from core.words import split_identifiers
+from ranking import context, live
 from ranking.clues import find_clues
-from ranking.events import ChangeEvent, Deployments, switches
 from ranking.history import History
-from ranking.kinds import KINDS
 from ranking.lexicon import Lexicon, Lines
-from ranking.services import ServiceMap
+from ranking.small.model import CommitReader
+from ranking.surroundings import Surroundings
 from ranking.text import K1, B, Bm25, count_terms, saturated, terms
+from ranking.vocabulary import WordCounts
 
 _RUN = re.compile(r"\w+")
-#: A term repeated in the incident counts at most so often: logs repeat themselves.
-_REPEATS = 3
 _TEXT_LIMIT = 20_000
 #: Git processes that read diffs at the same time.
 _READERS = 3
-#: Paths of one commit that owners and reverts are asked for.
-_PATHS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +43,11 @@ class Question:
     title: str
     description: str
     moment: datetime
-    events: tuple[ChangeEvent, ...] = ()
-    #: The commits that deploys among the events name, by the id the event gives.
-    heads: Mapping[str, Commit] = field(default_factory=dict)
-    service: ServiceMap | None = None
+    #: Services, deploys and switches; None where only words are asked about.
+    around: Surroundings | None = None
+    #: Whether the window is of days, as a page's is. A window of commits looks at a project's history, where a defect is
+    #: found releases later and the last hour means little: time has a weight of its own in each.
+    by_days: bool = True
 
     @property
     def text(self) -> str:
@@ -97,14 +95,23 @@ class Measurer:
         self.clues = find_clues(question.text)
         #: Terms of identifiers the incident names, with their spelling.
         self.names = _names(self.clues.identifiers)
+        #: By repository: in how many of its commits each of the incident's terms occurs.
+        self.counts: dict[str, WordCounts] = {}
 
-    def first_pass(self) -> Table:
-        """Everything that needs no diff: words, names, times, repositories, service, kinds, size."""
-        for measure in (_words, _files, _times, _repositories, _kinds, _sizes, _later_changes):
-            measure(self)
+    def first_pass(self, histories: Mapping[str, History]) -> Table:
+        """Everything that needs no diff: words, names, times, repositories, service, kinds, size.
+
+        Args:
+            histories: by repository name.
+        """
+        live.services(self)  # first: it takes the service's own name out of the words to look for
+        _words(self)
+        _files(self)
         _name_matches(self, "name_message", [message.whole for message in self.messages], range(len(self.messages)))
-        _service(self)
-        _deploys(self)
+        for measure in (live.times, context.repositories, context.kinds, context.sizes, context.later_changes):
+            measure(self)
+        context.repository_histories(self, histories)
+        live.deploys(self)
         return self.table
 
     def second_pass(self, histories: Mapping[str, History], chosen: Sequence[int], *, stop_after_s: float) -> list[str]:
@@ -119,17 +126,31 @@ class Measurer:
         _changed_lines(self, lines)
         _name_matches(self, "name_lines", [found.whole for found in lines.values()], list(lines))
         _phrases(self, lines)
-        _switched(self, lines)
-        for repo, indexes in _by_repo(self.table.commits, chosen).items():
-            _past(self, histories[repo], indexes)
+        live.switched(self, lines)
+        context.path_histories(self, histories, chosen)
+        for repo, indexes in context.by_repo(self.table.commits, chosen).items():
+            context.past(self, histories[repo], indexes)
         return gaps
+
+    def third_pass(self, reader: CommitReader, chosen: Sequence[int]) -> None:
+        """How close the chosen candidates are to the incident by what they mean.
+
+        Raises:
+            ModelUnavailable: the reader failed.
+        """
+        near = reader.closeness(self.question.text, [self.table.commits[index] for index in chosen])
+        # What was not read is taken for as far away as the farthest that was.
+        column = self.table.columns["closeness"] = [min(near, default=0.0)] * len(self.table.commits)
+        for place, (value, index) in enumerate(sorted(zip(near, chosen, strict=True), reverse=True), 1):
+            column[index] = value
+            self.table.notes["closeness", index] = f"{place}\n{len(chosen)}"
 
     def _read_lines(
         self, histories: Mapping[str, History], chosen: Sequence[int], stop_after_s: float
     ) -> tuple[dict[int, Lines], list[str]]:
         """Changed words by candidate; git reads several repositories at the same time."""
         end = time.monotonic() + stop_after_s
-        by_repo = _by_repo(self.table.commits, chosen)
+        by_repo = context.by_repo(self.table.commits, chosen)
 
         def read(repo: str) -> tuple[dict[str, Lines], list[str]]:
             commits = [self.table.commits[index] for index in by_repo[repo]]
@@ -181,14 +202,7 @@ def _names(identifiers: Sequence[str]) -> dict[str, str]:
 
 
 def _weights(wanted: Mapping[str, int], rarity: Mapping[str, float]) -> dict[str, float]:
-    return {term: rarity[term] * min(count, _REPEATS) for term, count in wanted.items()}
-
-
-def _by_repo(commits: Sequence[Commit], chosen: Sequence[int]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = defaultdict(list)
-    for index in chosen:
-        found[commits[index].repo].append(index)
-    return found
+    return {term: rarity[term] * min(count, context.REPEATS) for term, count in wanted.items()}
 
 
 def _words(measurer: Measurer) -> None:
@@ -293,122 +307,3 @@ def _phrases(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
         for index, found in lines.items():
             if phrase.lower() in found.text:
                 measurer.table.put("phrase", index, 1.0, phrase)
-
-
-def _switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
-    """Flags and settings that were switched before the incident, in what a commit says or changed."""
-    moment = measurer.question.moment
-    for name, at in switches(measurer.question.events, moment):
-        whole = next(iter(terms(name)), "")
-        for index, message in enumerate(measurer.messages):
-            if whole in message.whole or (index in lines and whole in lines[index].whole):
-                hours = (moment - at).total_seconds() / 3600
-                measurer.table.put("switched", index, 1 / (1 + hours), f"{name}\n{hours:.6f}")
-
-
-def _times(measurer: Measurer) -> None:
-    """How long before the incident, and how many other commits of its repository came in between."""
-    table = measurer.table
-    seen: Counter[str] = Counter()
-    for index, commit in enumerate(table.commits):
-        hours = (measurer.question.moment - commit.committed_at).total_seconds() / 3600
-        table.column("recent")[index] = -math.log(hours + 0.1)
-        table.column("within_hour")[index] = float(hours < 1)
-        table.column("newer_in_repo")[index] = -math.log1p(seen[commit.repo])
-        seen[commit.repo] += 1
-
-
-def _repositories(measurer: Measurer) -> None:
-    """How much likelier the incident's words are in a repository's recent commits than in all of them."""
-    table, wanted = measurer.table, measurer.wanted
-    counts = Counter(commit.repo for commit in table.commits)
-    by_repo: dict[str, Counter[str]] = defaultdict(Counter)
-    everywhere: Counter[str] = Counter()
-    for commit, message in zip(table.commits, measurer.messages, strict=True):
-        by_repo[commit.repo].update(message.whole.keys())
-        everywhere.update(message.whole.keys())
-    total = len(table.commits)
-    likeness = {}
-    for repo, words in by_repo.items():
-        sums = 0.0
-        for term, times in wanted.items():
-            share = everywhere[term] / total
-            if share:
-                sums += times * math.log((words[term] + share) / (counts[repo] + 1.0) / share)
-        likeness[repo] = sums / math.sqrt(1 + wanted.total())
-    named = {repo: set(terms(repo)) & set(wanted) for repo in counts}
-    common = set.intersection(*(set(terms(repo)) for repo in counts)) if len(counts) > 1 else set()
-    for index, commit in enumerate(table.commits):
-        table.column("repo_words")[index] = likeness[commit.repo]
-        if len(counts) > 1 and named[commit.repo] - common:
-            table.put("repo_named", index, 1.0, commit.repo)
-
-
-def _kinds(measurer: Measurer) -> None:
-    for kind in KINDS:
-        measurer.table.columns[f"kind_{kind}"] = [float(kind in message.kinds) for message in measurer.messages]
-
-
-def _sizes(measurer: Measurer) -> None:
-    measurer.table.columns["files"] = [math.log1p(len(commit.files)) for commit in measurer.table.commits]
-
-
-def _later_changes(measurer: Measurer) -> None:
-    """How often a commit's files were changed again before the incident."""
-    files: Counter[tuple[str, str]] = Counter()
-    table = measurer.table
-    for index, commit in enumerate(table.commits):
-        touched = [(commit.repo, change.path) for change in commit.files[:_PATHS]]
-        again = max((files[path] for path in touched), default=0)
-        table.put("changed_again", index, math.log1p(again), str(again))
-        files.update(touched)
-
-
-def _service(measurer: Measurer) -> None:
-    service = measurer.question.service
-    if service:
-        for index, commit in enumerate(measurer.table.commits):
-            match = service.match(commit)
-            measurer.table.put("service", index, match.strength, match.why)
-
-
-def _deploys(measurer: Measurer) -> None:
-    """When events tell of deploys: how long before the incident a commit went live, or that it had not."""
-    question, table = measurer.question, measurer.table
-    if not any(event.kind == "deploy" for event in question.events):
-        return
-    service = question.service
-    deploys = Deployments(
-        question.events,
-        repos={commit.repo for commit in table.commits},
-        heads=question.heads,
-        service=(service.service, service.repos) if service else ("", frozenset()),
-        before=question.moment,
-    )
-    for index, commit in enumerate(table.commits):
-        live = deploys.live_at(commit)
-        if live:
-            hours = (question.moment - live).total_seconds() / 3600
-            table.put("went_live", index, 1 / (1 + hours), f"{max(0.0, hours):.6f}")
-        elif deploys.known(commit):
-            table.put("not_live", index, 1.0)
-
-
-def _past(measurer: Measurer, history: History, indexes: Sequence[int]) -> None:
-    """What had happened in a commit's files before: who wrote them, what was reverted there; was it itself reverted."""
-    table, before = measurer.table, measurer.question.moment
-    paths = {change.path for index in indexes for change in table.commits[index].files[:_PATHS]}
-    owners, reverts = history.owners(paths, before), history.reverts_of(paths, before)
-    oldest = min(table.commits[index].committed_at for index in indexes)
-    undone = {target[:7] for target in history.reverted(oldest, before)}
-    for index in indexes:
-        commit = table.commits[index]
-        mine = total = 0
-        for change in commit.files[:_PATHS]:
-            authors = owners.get(change.path, {})
-            mine += authors.get(commit.author_email, 0)
-            total += sum(authors.values())
-            count = reverts.get(change.path, 0)
-            table.put("reverts_here", index, math.log1p(count), f"{change.path}\n{count}")
-        table.put("owns_files", index, mine / total if total else 0.0)
-        table.put("already_reverted", index, float(commit.sha[:7] in undone))

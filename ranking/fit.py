@@ -1,11 +1,11 @@
 """Fits the ranker's weights and temperature to incidents whose culprit is known.
 
-Does: maximise the conditional logit's likelihood with a ridge, by Newton's method; then one temperature, so that the
-probabilities mean what they say.
-Does not: mine labels, measure features, choose folds or write weights anywhere: what it gives is pasted into
-`ranking.scorer` by a person, with a line in `learning/LOG.md`.
+Does: maximise the conditional logit's likelihood with a ridge, around zero or around weights that are already known, by
+Newton's method; then one temperature, so that the probabilities mean what they say.
+Does not: mine labels, measure features, choose folds or write weights anywhere (`ranking.training` does).
 
-McFadden, "Conditional logit analysis of qualitative choice behavior" (1974).
+McFadden, "Conditional logit analysis of qualitative choice behavior" (1974). The ridge around known weights is the maximum
+a posteriori under a Gaussian: Chelba and Acero, "Adaptation of maximum entropy capitalizer" (2004).
 """
 
 from __future__ import annotations
@@ -31,56 +31,96 @@ class Lesson:
     culprit: int
     #: How much the incident counts.
     weight: float = 1.0
+    #: What is in each candidate's score already and is not fitted: one number a candidate; None is nothing.
+    offset: NDArray[np.float64] | None = None
 
 
-def fit_weights(lessons: Sequence[Lesson], *, ridge: float = 10.0) -> NDArray[np.float64]:
+def fit_weights(
+    lessons: Sequence[Lesson],
+    *,
+    ridge: float = 10.0,
+    prior: NDArray[np.float64] | None = None,
+    least_scale: float = 0.0,
+) -> NDArray[np.float64]:
     """The weight of each feature that makes the culprits likeliest.
 
     Args:
-        lessons: at least one, all with the same features.
-        ridge: strength of the pull to zero, on features scaled to unit variance.
+        lessons: all with the same features; at least one, unless there is a `prior`.
+        ridge: strength of the pull to `prior`, on features scaled to unit variance.
+        prior: the weights to stay near as far as the lessons allow; zero by default. With no lesson they come back as
+            they are, and so does the weight of a feature that never varies.
+        least_scale: a feature that varies less than this counts as varying so much. Without it one that is rare in the
+            lessons would be pulled to `prior` hardly at all, and a single candidate could turn it round.
     """
     import numpy as np
 
-    stacked = np.concatenate([lesson.features for lesson in lessons])
-    scale = stacked.std(axis=0)
-    scale[scale == 0] = np.inf  # a feature that never varies gets weight zero
-    rows = [lesson.features / scale for lesson in lessons]
-
-    def likelihood(weights: NDArray[np.float64]) -> float:
-        chosen = (
-            lesson.weight * np.log(_softmax(features @ weights)[lesson.culprit] + 1e-300)
-            for lesson, features in zip(lessons, rows, strict=True)
+    start = np.zeros(lessons[0].features.shape[1]) if prior is None else prior
+    if not lessons:
+        return np.array(start)
+    spread = np.concatenate([lesson.features for lesson in lessons]).std(axis=0)
+    scale = np.maximum(spread, least_scale)
+    scale[spread == 0] = np.inf  # a feature that never varies is not moved
+    choices = [
+        _Choice(
+            rows=lesson.features / scale,
+            base=lesson.features @ start + (0.0 if lesson.offset is None else lesson.offset),
+            culprit=lesson.culprit,
+            weight=lesson.weight,
         )
-        return float(sum(chosen) - ridge * weights @ weights / 2)
-
-    weights = np.zeros(stacked.shape[1])
-    best = likelihood(weights)
-    for _ in range(_STEPS):
-        step = np.linalg.solve(*_slopes(lessons, rows, weights, ridge))
-        # A full step may overshoot where the curve is flat: it is halved until it gains.
-        while (found := likelihood(weights + step)) < best and np.abs(step).max() > 1e-9:
-            step /= 2
-        weights, gain, best = weights + step, found - best, found
-        if gain < 1e-6:
-            break
-    fitted: NDArray[np.float64] = weights / scale
+        for lesson in lessons
+    ]
+    fitted: NDArray[np.float64] = start + _climb(choices, ridge) / scale
     return fitted
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Choice:
+    """A lesson as the climb sees it: what is fitted is how far the scaled weights move from where they start."""
+
+    rows: NDArray[np.float64]
+    #: The scores at the start.
+    base: NDArray[np.float64]
+    culprit: int
+    weight: float
+
+    def chances(self, moved: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _softmax(self.base + self.rows @ moved)
+
+
+def _climb(choices: Sequence[_Choice], ridge: float) -> NDArray[np.float64]:
+    """How far the scaled weights move to where the likelihood less the ridge is highest."""
+    import numpy as np
+
+    def likelihood(moved: NDArray[np.float64]) -> float:
+        chosen = (choice.weight * np.log(choice.chances(moved)[choice.culprit] + 1e-300) for choice in choices)
+        return float(sum(chosen) - ridge * moved @ moved / 2)
+
+    moved = np.zeros(choices[0].rows.shape[1])
+    best = likelihood(moved)
+    for _ in range(_STEPS):
+        step = np.linalg.solve(*_slopes(choices, moved, ridge))
+        # A full step may overshoot where the curve is flat: it is halved until it gains.
+        while (found := likelihood(moved + step)) < best and np.abs(step).max() > 1e-9:
+            step /= 2
+        moved, gain, best = moved + step, found - best, found
+        if gain < 1e-6:
+            break
+    return moved
+
+
 def _slopes(
-    lessons: Sequence[Lesson], rows: Sequence[NDArray[np.float64]], weights: NDArray[np.float64], ridge: float
+    choices: Sequence[_Choice], moved: NDArray[np.float64], ridge: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The likelihood's curvature, negated, and its gradient."""
     import numpy as np
 
-    gradient, curvature = -ridge * weights, ridge * np.eye(len(weights))
-    for lesson, features in zip(lessons, rows, strict=True):
-        chances = _softmax(features @ weights)
-        mean = chances @ features
-        gradient += lesson.weight * (features[lesson.culprit] - mean)
-        centred = features - mean
-        curvature += lesson.weight * (centred * chances[:, None]).T @ centred
+    gradient, curvature = -ridge * moved, ridge * np.eye(len(moved))
+    for choice in choices:
+        chances = choice.chances(moved)
+        mean = chances @ choice.rows
+        gradient += choice.weight * (choice.rows[choice.culprit] - mean)
+        centred = choice.rows - mean
+        curvature += choice.weight * (centred * chances[:, None]).T @ centred
     return curvature, gradient
 
 

@@ -1,6 +1,7 @@
 """One repository's history, read as it stood before a moment: what candidates and their features are made of.
 
-Does: open a repository, keep its commit index fresh, answer questions about commits, owners and reverts before a time.
+Does: open a repository, keep its commit index fresh, answer questions about commits, owners, past culprits, mentions and
+tags before a time.
 Does not: read diffs (`ranking.diffs`), score anything, or show a question at time t anything committed at t or later.
 
 The history read is the one below HEAD. Merges are left out of the index: what they bring is there commit by commit.
@@ -13,18 +14,32 @@ import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from core.errors import RepositoryError, UsageError
 from core.model import Commit, FileChange, from_unix
 from ranking.index import CommitIndex, Progress, Row, read_log
+from ranking.mentions import MentionKind
 from ranking.repository import Repository, commit_page, default_name
+from ranking.tags import Tag, read_tags
+from ranking.vocabulary import WordCounts, count_words, words_of_paths
 
 _COLUMNS = "c.id, c.sha, c.author, c.email, c.authored, c.committed, c.subject, c.body"
 #: SQLite's limit on variables is higher; this keeps statements short.
 _SLICE = 500
 _SHA = re.compile(r"[0-9a-f]{4,64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mention:
+    """A later commit's word on an earlier one."""
+
+    #: The later commit's id.
+    by: str
+    kind: MentionKind
+    at: datetime
 
 
 def open_history(path: Path | str, *, name: str | None = None, home: Path) -> History:
@@ -95,6 +110,9 @@ class History:
     def __init__(self, repository: Repository, index: CommitIndex, *, name: str) -> None:
         self.repository, self.name = repository, name
         self._index = index
+        #: Looked up once between two refreshes.
+        self._tags: tuple[Tag, ...] | None = None
+        self._named: dict[frozenset[str], list[str]] = {}
         self._page = commit_page(repository.remote_url())
 
     @property
@@ -118,6 +136,7 @@ class History:
         Raises:
             RepositoryError: git failed; the index is as it was.
         """
+        self._tags, self._named = None, {}
         return self._index.refresh(self.repository, progress)
 
     def commits_between(self, start: datetime, end: datetime) -> list[Commit]:
@@ -188,8 +207,8 @@ class History:
     def reverted(self, start: datetime, before: datetime) -> frozenset[str]:
         """Ids, whole or abbreviated as written, that commits in [`start`, `before`) say they revert."""
         sql = (
-            "SELECT DISTINCT r.target FROM commits c JOIN reverts r ON r.commit_id = c.id "
-            "WHERE c.committed >= ? AND c.committed < ?"
+            "SELECT DISTINCT m.target FROM commits c JOIN mentions m ON m.commit_id = c.id "
+            "WHERE m.kind = 'revert' AND c.committed >= ? AND c.committed < ?"
         )
         with self._index.connect() as db:
             return frozenset(row[0] for row in db.execute(sql, (start.timestamp(), before.timestamp())))
@@ -199,13 +218,132 @@ class History:
         found: dict[str, int] = {}
         sql = (
             "SELECT p.path, COUNT(DISTINCT c.id) FROM paths p JOIN changes h ON h.path_id = p.id "
-            "JOIN reverts r ON r.commit_id = h.commit_id JOIN commits c ON c.id = h.commit_id "
+            "JOIN mentions m ON m.commit_id = h.commit_id AND m.kind = 'revert' JOIN commits c ON c.id = h.commit_id "
             "WHERE p.path IN ({}) AND c.committed < ? GROUP BY p.path"
         )
         with self._index.connect() as db:
             for group in _groups(paths):
                 found.update(db.execute(sql.format(_marks(group)), (*group, before.timestamp())).fetchall())
         return found
+
+    def past_culprits(self, paths: Iterable[str], before: datetime) -> dict[str, int]:
+        """How many commits that changed each path had, before a moment, been reverted or named as what broke something.
+
+        Returns:
+            path -> culprits; paths without one are left out.
+        """
+        found: dict[str, int] = {}
+        sql = (
+            "SELECT p.path, COUNT(DISTINCT b.culprit_id) FROM paths p JOIN changes h ON h.path_id = p.id "
+            "JOIN blames b ON b.culprit_id = h.commit_id JOIN commits c ON c.id = b.commit_id "
+            "WHERE p.path IN ({}) AND c.committed < ? GROUP BY p.path"
+        )
+        with self._index.connect() as db:
+            for group in _groups(paths):
+                found.update(db.execute(sql.format(_marks(group)), (*group, before.timestamp())).fetchall())
+        return found
+
+    def authors_past_culprits(self, emails: Iterable[str], before: datetime) -> dict[str, tuple[int, int]]:
+        """Of the commits each author had made before a moment, how many had by then been reverted or blamed, and of how many.
+
+        Returns:
+            e-mail -> (culprits, commits); authors without a commit before it are left out.
+        """
+        found: dict[str, tuple[int, int]] = {}
+        culprits = (
+            "SELECT a.email, COUNT(DISTINCT a.id) FROM commits a JOIN blames b ON b.culprit_id = a.id "
+            "JOIN commits c ON c.id = b.commit_id WHERE a.email IN ({}) AND c.committed < ? GROUP BY a.email"
+        )
+        made = "SELECT email, COUNT(*) FROM commits WHERE email IN ({}) AND committed < ? GROUP BY email"
+        with self._index.connect() as db:
+            for group in _groups(emails):
+                values = (*group, before.timestamp())
+                blamed = dict(db.execute(culprits.format(_marks(group)), values).fetchall())
+                for email, count in db.execute(made.format(_marks(group)), values):
+                    found[email] = (blamed.get(email, 0), count)
+        return found
+
+    def mentions(self, shas: Iterable[str], start: datetime, before: datetime) -> dict[str, tuple[Mention, ...]]:
+        """What commits in [`start`, `before`) say of these commits, whom they name by id, its beginning, or change id.
+
+        Args:
+            shas: full ids, of this history.
+
+        Returns:
+            id -> mentions, oldest first; commits nobody mentions are left out.
+        """
+        said = (
+            "SELECT m.target, m.kind, c.sha, c.committed FROM commits c JOIN mentions m ON m.commit_id = c.id "
+            "WHERE c.committed >= ? AND c.committed < ? ORDER BY c.committed, c.sha"
+        )
+        own = "SELECT c.sha, x.change_id FROM commits c JOIN change_ids x ON x.commit_id = c.id WHERE c.sha IN ({})"
+        with self._index.connect() as db:
+            rows = db.execute(said, (start.timestamp(), before.timestamp())).fetchall()
+            groups = _groups(shas) if rows else []
+            names = [(str(sha), str(sha)) for group in groups for sha in group]
+            for group in groups:
+                names += [(change_id, sha) for sha, change_id in db.execute(own.format(_marks(group)), group)]
+        by_start: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for name, sha in names:
+            by_start[name[:7]].append((name, sha))
+        found: dict[str, list[Mention]] = defaultdict(list)
+        for target, kind, by, committed in rows:
+            for name, sha in by_start.get(target[:7], ()):
+                if name.startswith(target) and by != sha:
+                    found[sha].append(Mention(by=by, kind=kind, at=from_unix(committed)))
+        return {sha: tuple(mentions) for sha, mentions in found.items()}
+
+    def word_counts(self, words: Iterable[str], before: datetime) -> WordCounts:
+        """In how many commits of the last two years before a moment each word occurs; only months that had ended count."""
+        with self._index.connect() as db:
+            return count_words(db, words, before.timestamp())
+
+    def words_of_paths(
+        self, paths: Iterable[str], before: datetime, limit: int
+    ) -> dict[str, list[tuple[str, frozenset[str]]]]:
+        """The words of the last `limit` commits of each path before a moment, newest first, with the commits' ids."""
+        with self._index.connect() as db:
+            return words_of_paths(db, paths, before.timestamp(), limit)
+
+    def tags(self, before: datetime) -> tuple[Tag, ...]:
+        """The tags on commits made before a moment, oldest first.
+
+        An annotated tag counts from its own date. A plain one has none: it counts from its commit's.
+
+        Raises:
+            RepositoryError: git failed.
+        """
+        if self._tags is None:
+            self._tags = tuple(read_tags(self.repository))
+        return tuple(tag for tag in self._tags if tag.at < before)
+
+    def held_by(self, heads: Iterable[str], start: datetime) -> dict[str, frozenset[str]]:
+        """What each of some commits holds: itself and its ancestors, merges among them, committed at `start` or later.
+
+        Args:
+            heads: full ids.
+
+        Raises:
+            RepositoryError: git failed, for example because a head is not in this copy.
+        """
+        wanted = list(dict.fromkeys(heads))
+        if not wanted:
+            return {}
+        since = f"--since={int(start.timestamp())}"
+        # A later commit below another head may not cut the walk short: all heads, then each followed by its parents.
+        listed = self.repository.run("rev-list", "--parents", since, *wanted).splitlines()
+        parents = {sha: rest for sha, *rest in (line.split() for line in listed)}
+        return {head: _ancestors(head, parents) for head in wanted}
+
+    def paths_named(self, names: Iterable[str]) -> list[str]:
+        """Every path, of now or ever, whose file has one of these names."""
+        files = frozenset(names)
+        if files not in self._named:
+            marks = " OR ".join("path LIKE ?" for _ in files)
+            with self._index.connect() as db:
+                rows = db.execute(f"SELECT path FROM paths WHERE {marks}", [f"%{name}" for name in files]).fetchall()  # noqa: S608
+            self._named[files] = sorted(path for (path,) in rows if path.rpartition("/")[2] in files)
+        return self._named[files]
 
     def files_before(self, paths: Iterable[str], moment: datetime, limit: int = 200_000) -> dict[str, str]:
         """Those of these files that existed in the last commit before a moment, by path, at most `limit` bytes of each.
@@ -252,6 +390,18 @@ def _changes(db: sqlite3.Connection, ids: list[int]) -> Mapping[int, list[tuple[
         for commit_id, path, status in db.execute(sql.format(_marks(group)), group):
             found[commit_id].append((path, status))
     return found
+
+
+def _ancestors(head: str, parents: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """A commit and what it stands on, as far as its parents are told."""
+    seen = {head}
+    waiting = [head]
+    while waiting:
+        for parent in parents.get(waiting.pop(), ()):
+            if parent not in seen and parent in parents:
+                seen.add(parent)
+                waiting.append(parent)
+    return frozenset(seen)
 
 
 def _groups(values: Iterable[object]) -> list[list[object]]:

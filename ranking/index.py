@@ -8,7 +8,6 @@ Many processes may read while one writes (write-ahead log); a second writer wait
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import RepositoryError
+from ranking import vocabulary
+from ranking.mentions import find_mentions, own_change_id
 
 if TYPE_CHECKING:
     from ranking.repository import Repository
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 #: A format change starts the file anew: the index can always be rebuilt.
-VERSION = 1
+VERSION = 3
 _BODY_LIMIT = 20_000
 _BATCH = 2_000
 _WAIT_S = 600.0
 
-_TABLES = ("meta", "commits", "paths", "changes", "reverts")
-_DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in _TABLES)
+_TABLES = ("meta", "commits", "paths", "changes", "mentions", "change_ids", "blames", *vocabulary.TABLES)
+_DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in (*_TABLES, "reverts"))
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commits (
@@ -40,14 +41,27 @@ CREATE TABLE IF NOT EXISTS paths (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNI
 CREATE TABLE IF NOT EXISTS changes (
     commit_id INTEGER NOT NULL, path_id INTEGER NOT NULL, status TEXT NOT NULL,
     PRIMARY KEY (commit_id, path_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reverts (commit_id INTEGER NOT NULL, target TEXT NOT NULL, PRIMARY KEY (commit_id, target))
-    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mentions (
+    commit_id INTEGER NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, PRIMARY KEY (commit_id, target)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS change_ids (commit_id INTEGER PRIMARY KEY, change_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS blames (
+    culprit_id INTEGER NOT NULL, commit_id INTEGER NOT NULL, PRIMARY KEY (culprit_id, commit_id)) WITHOUT ROWID;
 """
 #: Made after the first fill, which is twice as fast without them.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS commits_by_time ON commits (committed)",
     "CREATE INDEX IF NOT EXISTS changes_by_path ON changes (path_id)",
-    "CREATE INDEX IF NOT EXISTS reverts_by_target ON reverts (target)",
+    "CREATE INDEX IF NOT EXISTS commits_by_email ON commits (email, committed)",
+    "CREATE INDEX IF NOT EXISTS change_ids_by_id ON change_ids (change_id)",
+    "CREATE INDEX IF NOT EXISTS blames_by_commit ON blames (commit_id)",
+)
+#: Who undid or blamed whom, found once all of a batch is there: the log tells later commits first.
+_BLAME = (
+    "INSERT OR IGNORE INTO blames SELECT c.id, m.commit_id FROM mentions m JOIN commits c "
+    "ON c.sha >= m.target AND c.sha < m.target || 'g' WHERE m.kind != 'mention' AND m.commit_id >= ? AND c.id != m.commit_id",
+    "INSERT OR IGNORE INTO blames SELECT x.commit_id, m.commit_id FROM mentions m JOIN change_ids x "
+    "ON x.change_id >= m.target AND x.change_id < m.target || 'g' "
+    "WHERE m.kind != 'mention' AND m.commit_id >= ? AND x.commit_id != m.commit_id",
 )
 
 #: What `git log` is asked for each commit, NUL between; the order `Row` is read in.
@@ -55,8 +69,6 @@ FORMAT = "--format=%x00%H%x00%an%x00%ae%x00%at%x00%ct%x00%s%x00%b"
 #: The same answer whatever the reader's own git settings are.
 LOG = ("-c", "log.showRoot=true", "-c", "log.showSignature=false", "-c", "i18n.logOutputEncoding=UTF-8", "log")
 _RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-color", "--encoding=UTF-8")
-
-REVERTED = re.compile(r"[Tt]his reverts (?:commit )?([0-9a-f]{7,40})\b")
 
 #: sha, author, email, authored, committed, subject, body, ((path, status), …)
 Row = tuple[str, str, str, int, int, str, str, tuple[tuple[str, str], ...]]
@@ -109,7 +121,9 @@ class CommitIndex:
         with self.connect() as db:
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
             if version != VERSION:
-                db.executescript((_DROP if version else "") + _SCHEMA + f"PRAGMA user_version = {VERSION};")
+                db.executescript(
+                    (_DROP if version else "") + _SCHEMA + vocabulary.SCHEMA + f"PRAGMA user_version = {VERSION};"
+                )
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
@@ -166,9 +180,12 @@ class CommitIndex:
             else:
                 since = ("--not", old)
                 _forget(db, repository.run("rev-list", "--no-merges", old, "--not", tip).split())
+            first = _next_id(db)
             count = _take(db, repository, (tip, *since), cut, progress)
             for statement in _INDEXES:
                 db.execute(statement)
+            for statement in _BLAME:
+                db.execute(statement, (first,))
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [("tip", tip), ("cut", target[1])])
             db.execute("COMMIT")
         return count
@@ -193,8 +210,20 @@ def _forget(db: sqlite3.Connection, shas: Iterable[str]) -> None:
     for sha in shas:
         row = db.execute("SELECT id FROM commits WHERE sha = ?", (sha,)).fetchone()
         if row:
-            for table, column in (("changes", "commit_id"), ("reverts", "commit_id"), ("commits", "id")):
+            vocabulary.forget_words(db, row[0])
+            for table, column in _ROWS_OF_A_COMMIT:
                 db.execute(f"DELETE FROM {table} WHERE {column} = ?", row)  # noqa: S608 the names are ours
+
+
+_ROWS_OF_A_COMMIT = (
+    *((table, "commit_id") for table in ("changes", "mentions", "change_ids", "blames")),
+    ("blames", "culprit_id"),
+    ("commits", "id"),
+)
+
+
+def _next_id(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT COALESCE(MAX(id), 0) FROM commits").fetchone()[0]) + 1
 
 
 def _take(
@@ -207,7 +236,7 @@ def _take(
     """Read the log into the tables; the number of commits read."""
     total = int(repository.run("rev-list", "--count", "--no-merges", *what)) if progress else None
     path_ids: dict[str, int] = dict(db.execute("SELECT path, id FROM paths"))
-    next_id = int(db.execute("SELECT COALESCE(MAX(id), 0) FROM commits").fetchone()[0]) + 1
+    next_id = _next_id(db)
     count = 0
     for batch in _batches(read_log(repository, "--no-merges", *what)):
         _store(db, batch, next_id, path_ids, cut)
@@ -232,10 +261,15 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 def _store(
     db: sqlite3.Connection, batch: list[Row], first_id: int, path_ids: dict[str, int], cut: frozenset[str]
 ) -> None:
-    commits, changes, reverts, new_paths = [], [], [], []
+    commits, changes, mentions, change_ids, new_paths, words = [], [], [], [], [], []
     for number, (sha, *facts, paths) in enumerate(batch, first_id):
         commits.append((number, sha, *facts))
-        reverts += [(number, target) for target in set(REVERTED.findall(str(facts[-1])))]
+        committed, subject, body = int(str(facts[3])), str(facts[4]), str(facts[5])
+        words.append((number, committed, vocabulary.words_of(subject, body)))
+        mentions += [(number, target, kind) for target, kind in find_mentions(body).items()]
+        own = own_change_id(body)
+        if own:
+            change_ids.append((number, own))
         # The first commit of a shallow clone seems to add every file; what it really changed is not known.
         for path, status in () if sha in cut else paths:
             if path not in path_ids:
@@ -245,4 +279,6 @@ def _store(
     db.executemany("INSERT INTO paths VALUES (?, ?)", new_paths)
     db.executemany("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?)", commits)
     db.executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?)", changes)
-    db.executemany("INSERT OR IGNORE INTO reverts VALUES (?, ?)", reverts)
+    db.executemany("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", mentions)
+    db.executemany("INSERT INTO change_ids VALUES (?, ?)", change_ids)
+    vocabulary.add_words(db, words)

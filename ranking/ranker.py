@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,12 +20,19 @@ from ranking.events import ChangeEvent
 from ranking.features import Measurer, Question, Table
 from ranking.history import History
 from ranking.lexicon import Lexicon
-from ranking.llama import ELECTION_SIZE, CulpritModel
+from ranking.llama import ELECTION_SIZE, CulpritModel, describe
 from ranking.reasons import explain
-from ranking.services import map_service
+from ranking.scorer import Weighing, read_weighing
+from ranking.services import MapCache
+from ranking.small.model import CommitReader
+from ranking.surroundings import Surroundings, look_around
 
 #: Candidates whose diffs are read. On the development cases the culprit is among them 97 times in 100.
 READ = 200
+#: Candidates whose meaning is compared with the incident's, of those whose diffs were read.
+COMPARED = 60
+#: Commits a reader reads ahead: about what two weeks bring to a team's repositories.
+WARMED = 500
 #: Candidates that are given reasons: more than any card shows.
 EXPLAINED = 20
 _DIFF_S, _MODEL_S = 3.0, 8.0
@@ -33,12 +41,29 @@ _DIFF_S, _MODEL_S = 3.0, 8.0
 Progress = Callable[[str, int, int | None], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """One incident's candidates, measured but not yet ranked."""
+
+    incident: Incident
+    #: Newest first.
+    commits: tuple[Commit, ...]
+    table: Table
+    start: datetime
+    repos: tuple[str, ...]
+    gaps: tuple[str, ...]
+    #: See `ranking.features.Question`.
+    by_days: bool = True
+
+
 class Ranker:
     """Ranks candidates of all its repositories as one pool.
 
     Args:
         histories: the repositories.
+        reader: compares what candidates and incidents mean; without one, their words alone count.
         model: votes on the first `ELECTION_SIZE` when given.
+        weighing: what each feature counts; what ships with Rundown by default.
         service_repos: service name to names of its repositories: a hint that counts, not a fence.
         gaps: repositories that could not be opened, in words; told in every ranking.
         model_budget_s: seconds a model may take for one vote.
@@ -48,15 +73,20 @@ class Ranker:
         self,
         histories: Sequence[History],
         *,
+        reader: CommitReader | None = None,
         model: CulpritModel | None = None,
+        weighing: Weighing | None = None,
         service_repos: Mapping[str, Sequence[str]] | None = None,
         gaps: Sequence[str] = (),
         model_budget_s: float = _MODEL_S,
     ) -> None:
         self._histories = {history.name: history for history in histories}
-        self._model, self._service_repos, self._gaps = model, dict(service_repos or {}), tuple(gaps)
+        self._reader, self._model = reader, model
+        self._weighing = weighing or read_weighing()
+        self._service_repos, self._gaps = dict(service_repos or {}), tuple(gaps)
         self._model_budget_s = model_budget_s
         self._lexicon = Lexicon()
+        self._maps = MapCache()
 
     @property
     def repos(self) -> tuple[str, ...]:
@@ -65,8 +95,14 @@ class Ranker:
 
     @property
     def release(self) -> str:
-        """What ranks: "features-1", or "features-1+<model>"."""
-        return f"{scorer.RELEASE}+{self._model.name}" if self._model else scorer.RELEASE
+        """What ranks: the weights, the small Llama, the large one, those there are, with "+" between."""
+        parts = (self._weighing.release, self._reader and self._reader.name, self._model and self._model.name)
+        return "+".join(part for part in parts if part)
+
+    @property
+    def weighing(self) -> Weighing:
+        """What each feature counts."""
+        return self._weighing
 
     def refresh(self, progress: Progress | None = None) -> tuple[str, ...]:
         """Index what is new in every repository.
@@ -85,6 +121,18 @@ class Ranker:
             except RepositoryError as error:
                 gaps.append(str(error))
         return tuple(gaps)
+
+    def warm(self, moment: datetime, count: int = WARMED) -> None:
+        """Load the reader and let it read the newest commits before a moment, so that no incident waits for it.
+
+        Raises:
+            ModelUnavailable: the reader's weights cannot be used; incidents are ranked without it.
+        """
+        if self._reader is not None:
+            newest = [
+                commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
+            ]
+            self._reader.closeness("", _newest_first(newest)[:count])
 
     def rank(
         self,
@@ -111,6 +159,42 @@ class Ranker:
             RepositoryError: no repository could be read.
         """
         started = time.monotonic()
+        survey = self.survey(
+            incident,
+            window_days=window_days,
+            window_commits=window_commits,
+            events=events,
+            candidates=candidates,
+            repos=repos,
+        )
+        culprits, confidence, problems = self._culprits(survey, limit)
+        return Ranking(
+            culprits=culprits,
+            confidence=confidence,
+            considered=len(survey.commits),
+            repos=survey.repos,
+            window_from=min(survey.start, incident.created_at),
+            window_to=incident.created_at,
+            gaps=(*self._gaps, *survey.gaps, *problems),
+            release=self.release,
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def survey(
+        self,
+        incident: Incident,
+        *,
+        window_days: float = 14.0,
+        window_commits: int | None = None,
+        events: Sequence[ChangeEvent] = (),
+        candidates: Collection[str] | None = None,
+        repos: Collection[str] | None = None,
+    ) -> Survey:
+        """The candidates and their features: what `rank` weighs, and what training learns from. Arguments as `rank`.
+
+        Raises:
+            RepositoryError: no repository could be read.
+        """
         moment = incident.created_at
         start = moment - timedelta(days=window_days)
         readable, gaps = self._readable(repos)
@@ -123,17 +207,27 @@ class Ranker:
             gaps += lost
         if commits and (window_commits is not None or candidates is not None):
             start = commits[-1].committed_at
-        culprits, confidence, problems = self._culprits(incident, commits, readable, events, limit)
-        return Ranking(
-            culprits=culprits,
-            confidence=confidence,
-            considered=len(commits),
+        around = look_around(
+            incident,
+            readable,
+            events,
+            start=start,
+            find=_find,
+            service_repos=self._service_repos,
+            cache=self._maps,
+        )
+        if candidates is None:  # the code behind a flag may be older than the window
+            pool = {commit.sha: commit for commit in (*commits, *(commit for commit, _ in around.flagged.values()))}
+            commits = _newest_first(pool.values())
+        table, problems = self._measured(self._question(incident, around, by_days=window_commits is None), commits)
+        return Survey(
+            incident=incident,
+            commits=tuple(commits),
+            table=table,
+            start=start,
             repos=tuple(history.name for history in readable),
-            window_from=min(start, moment),
-            window_to=moment,
-            gaps=(*self._gaps, *gaps, *problems),
-            release=self.release,
-            seconds=round(time.monotonic() - started, 3),
+            gaps=(*gaps, *around.gaps, *problems),
+            by_days=window_commits is None,
         )
 
     def _readable(self, repos: Collection[str] | None) -> tuple[list[History], list[str]]:
@@ -180,66 +274,78 @@ class Ranker:
         gaps = [f"{lost} of {len(asked)} given candidates are in no repository, or later than the incident"]
         return _newest_first({commit.sha: commit for commit in found.values()}.values()), gaps if lost else []
 
-    def _culprits(
-        self,
-        incident: Incident,
-        commits: list[Commit],
-        histories: Sequence[History],
-        events: Sequence[ChangeEvent],
-        limit: int,
-    ) -> tuple[tuple[Culprit, ...], Confidence, list[str]]:
+    def _culprits(self, survey: Survey, limit: int) -> tuple[tuple[Culprit, ...], Confidence, list[str]]:
+        commits, table = survey.commits, survey.table
         if not commits:
             return (), Confidence.INCONCLUSIVE, []
-        question = self._question(incident, histories, events)
-        table, gaps = self.measured(question, commits)
-        found = scorer.scores(table, scorer.weights())
-        found, votes, problems = self._voted(incident, commits, found)
-        chances = scorer.chances(found)
+        by_features = scorer.scores(table, self._weighing.all)
+        found, votes, problems = self._voted(survey, by_features)
+        # Whoever asks about the last so many commits knows that one of them did it; a page knows nothing.
+        some = 1 - scorer.doubted(table, by_features, self._weighing.doubt) if survey.by_days else 1.0
+        chances = [some * chance for chance in scorer.chances(found, self._weighing.temperature)]
         order = sorted(range(len(commits)), key=lambda index: -found[index])
-        reasons = _reasons(table, order[:EXPLAINED], incident.created_at, votes, self._model)
+        reasons = self._reasons(survey, order[:EXPLAINED], votes)
         culprits = tuple(
             Culprit(commit=commits[i], score=found[i], confidence=chances[i], reasons=reasons.get(i, ()))
             for i in order[:limit]
         )
-        return culprits, scorer.decide(table, order[0], chances[order[0]]), [*gaps, *problems]
+        return culprits, scorer.decide(table, order[0], chances[order[0]]), problems
 
-    def _question(self, incident: Incident, histories: Sequence[History], events: Sequence[ChangeEvent]) -> Question:
-        moment, service = incident.created_at, incident.service
-        named = [event.sha for event in events if event.kind == "deploy" and event.sha]
+    @staticmethod
+    def _question(incident: Incident, around: Surroundings, *, by_days: bool) -> Question:
         return Question(
             title=incident.title,
             description=incident.text[len(incident.title) :].lstrip("\n"),
-            moment=moment,
-            events=tuple(events),
-            heads=_find(histories, named, moment),
-            service=map_service(service, histories, self._service_repos, moment) if service else None,
+            moment=incident.created_at,
+            around=around,
+            by_days=by_days,
         )
 
-    def measured(self, question: Question, commits: Sequence[Commit]) -> tuple[Table, list[str]]:
-        """The features of candidates, and what could not be read, in words.
-
-        Args:
-            commits: newest first, of its repositories.
-        """
+    def _measured(self, question: Question, commits: Sequence[Commit]) -> tuple[Table, list[str]]:
+        """The features of candidates, and what could not be read, in words."""
         measurer = Measurer(question, commits, self._lexicon)
-        first = scorer.scores(measurer.first_pass(), scorer.weights())
-        best = sorted(range(len(commits)), key=lambda index: -first[index])[:READ]
+        if not commits:
+            return measurer.table, []
+        best = self._best(measurer.first_pass(self._histories), READ)
         gaps = measurer.second_pass(self._histories, sorted(best), stop_after_s=_DIFF_S)
+        if self._reader is not None:
+            try:
+                measurer.third_pass(self._reader, self._best(measurer.table, COMPARED))
+            except ModelUnavailable as error:
+                gaps.append(f"ranked by words alone: {error}")
         return measurer.table, gaps
 
-    def _voted(
-        self, incident: Incident, commits: list[Commit], found: list[float]
-    ) -> tuple[list[float], dict[int, float], list[str]]:
+    def _best(self, table: Table, count: int) -> list[int]:
+        found = scorer.scores(table, self._weighing.all)
+        return sorted(range(len(found)), key=lambda index: -found[index])[:count]
+
+    def _voted(self, survey: Survey, found: list[float]) -> tuple[list[float], dict[int, float], list[str]]:
         """Scores after the model's vote on the best candidates; without a model, or if it fails, as they were."""
-        if self._model is None or len(commits) < 2:
+        if self._model is None or len(survey.commits) < 2:
             return found, {}, []
-        voters = sorted(range(len(commits)), key=lambda index: -found[index])[:ELECTION_SIZE]
+        voters = sorted(range(len(found)), key=lambda index: -found[index])[:ELECTION_SIZE]
         try:
-            described = [describe(commits[index]) for index in voters]
-            votes = self._model.vote(incident.text, described, budget_s=self._model_budget_s)
+            described = [describe(survey.commits[index]) for index in voters]
+            votes = self._model.vote(survey.incident.text, described, budget_s=self._model_budget_s)
         except ModelUnavailable as error:
             return found, {}, [f"ranked by features alone: {error}"]
-        return scorer.with_votes(found, voters, votes), dict(zip(voters, votes, strict=True)), []
+        changed = scorer.with_votes(found, voters, votes, self._weighing.model_weight)
+        return changed, dict(zip(voters, votes, strict=True)), []
+
+    def _reasons(
+        self, survey: Survey, indexes: Sequence[int], votes: Mapping[int, float]
+    ) -> dict[int, tuple[Reason, ...]]:
+        table = survey.table
+        means = {feature: sum(column) / len(column) for feature, column in table.columns.items()}
+        moment = survey.incident.created_at
+        found = {index: explain(table, index, self._weighing.all, means, moment) for index in indexes}
+        mean = sum(votes.values()) / len(votes) if votes else 0.0
+        for index, vote in votes.items():
+            worth = round(self._weighing.model_weight * (vote - mean), 3)
+            if self._model and worth > 0 and index in found:
+                reason = Reason(feature="model", text=f"the model {self._model.name} votes for it", weight=worth)
+                found[index] = tuple(sorted((reason, *found[index]), key=lambda item: -item.weight))
+        return found
 
 
 def _stale(histories: Sequence[History], moment: datetime, start: datetime) -> list[str]:
@@ -271,27 +377,4 @@ def _find(histories: Sequence[History], shas: Iterable[str], moment: datetime) -
         missing = wanted - found.keys()
         if missing:
             found |= history.find_elsewhere(missing, moment)
-    return found
-
-
-def describe(commit: Commit) -> str:
-    """A candidate as a model reads it: where, what, which files, and the start of its message."""
-    files = ", ".join(change.path for change in commit.files[:6])
-    more = f" and {len(commit.files) - 6} more" if len(commit.files) > 6 else ""
-    return " | ".join(
-        part for part in (f"{commit.repo} {commit.short}", commit.subject, files + more, commit.body[:300]) if part
-    )
-
-
-def _reasons(
-    table: Table, indexes: Sequence[int], moment: datetime, votes: Mapping[int, float], model: CulpritModel | None
-) -> dict[int, tuple[Reason, ...]]:
-    means = {feature: sum(column) / len(column) for feature, column in table.columns.items()}
-    found = {index: explain(table, index, scorer.weights(), means, moment) for index in indexes}
-    mean = sum(votes.values()) / len(votes) if votes else 0.0
-    for index, vote in votes.items():
-        worth = round(scorer.MODEL_WEIGHT * (vote - mean), 3)
-        if model and worth > 0 and index in found:
-            reason = Reason(feature="model", text=f"the model {model.name} votes for it", weight=worth)
-            found[index] = tuple(sorted((reason, *found[index]), key=lambda item: -item.weight))
     return found

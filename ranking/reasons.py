@@ -16,17 +16,26 @@ from ranking.features import Table
 _FOR, _AGAINST = 5, 2
 #: A smaller share in the score is not worth a line.
 _LEAST = 0.15
+#: Places among the candidates compared that are worth telling.
+_CLOSE = 5
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "names": ("file", "phrase", "name_lines", "name_message", "folder"),
     "words": ("words_place", "subject", "paths", "message_and_lines"),
     "lines": ("hunk",),
-    "service": ("service",),
-    "deploy": ("went_live", "not_live"),
+    "meaning": ("closeness",),
+    "files": ("path_history", "path_history_best"),
+    "service": ("service", "foreign_service"),
+    "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
+    "release": ("release_went_live", "release_in_last_deploy", "release_not_live"),
     "switch": ("switched",),
-    "time": ("recent", "within_hour", "newer_in_repo"),
-    "repository": ("repo_words", "repo_named"),
-    "history": ("reverts_here",),
+    "time": (
+        *("recent", "within_hour", "newer_in_repo"),
+        *("recent_by_days", "within_hour_by_days", "newer_in_repo_by_days"),
+    ),
+    "repository": ("repo_words", "repo_named", "repo_history"),
+    "history": ("reverts_here", "culprits_here", "author_culprits"),
+    "followed": ("repaired_since", "named_since"),
     "reverted": ("already_reverted",),
     "owner": ("owns_files",),
     "again": ("changed_again",),
@@ -126,15 +135,38 @@ def _lines(table: Table, index: int, moment: datetime, worth: float) -> str:
     return f"changes lines about {shared} in `{path}`" if worth > 0 and shared else ""
 
 
+def _meaning(table: Table, index: int, moment: datetime, worth: float) -> str:
+    place, _, among = table.notes.get(("closeness", index), "").partition("\n")
+    if worth <= 0 or not place or int(place) > _CLOSE:
+        return ""
+    order = "the closest" if place == "1" else f"among the {_CLOSE} closest"
+    return f"{order} to the incident in meaning of {among} changes compared"
+
+
+def _files(table: Table, index: int, moment: datetime, worth: float) -> str:
+    path = table.notes.get(("path_history", index))
+    return f"other commits to `{path}` speak of what the incident does" if worth > 0 and path else ""
+
+
 def _service(table: Table, index: int, moment: datetime, worth: float) -> str:
-    return table.notes.get(("service", index), "") if worth > 0 else ""
+    return table.notes.get(("service" if worth > 0 else "foreign_service", index), "")
 
 
 def _deploy(table: Table, index: int, moment: datetime, worth: float) -> str:
-    hours = table.notes.get(("went_live", index))
+    gone, hours = table.notes.get(("rolled_back", index)), table.notes.get(("went_live", index))
+    if gone:
+        return f"was rolled back {span(float(gone) * 3600)} before"
     if hours and worth > 0:
-        return f"went live {span(float(hours) * 3600)} before"
+        last = ", with the last deploy" if ("in_last_deploy", index) in table.notes else ""
+        return f"went live {span(float(hours) * 3600)} before{last}"
     return "had not gone live yet" if table.columns.get("not_live", [0.0] * (index + 1))[index] else ""
+
+
+def _release(table: Table, index: int, moment: datetime, worth: float) -> str:
+    hours = table.notes.get(("release_went_live", index))
+    if hours and worth > 0:
+        return f"is in the release tagged {span(float(hours) * 3600)} before"
+    return "is in no release yet" if worth < 0 and not hours else ""
 
 
 def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
@@ -159,6 +191,12 @@ def _history(table: Table, index: int, moment: datetime, worth: float) -> str:
     path, _, count = table.notes.get(("reverts_here", index), "").partition("\n")
     times = "once" if count == "1" else f"{count} times"
     return f"`{path}` has had changes reverted {times} before" if worth > 0 and path else ""
+
+
+def _followed(table: Table, index: int, moment: datetime, worth: float) -> str:
+    if worth > 0 and table.columns["repaired_since"][index]:
+        return "a later commit already repaired something it broke"
+    return ""
 
 
 def _reverted(table: Table, index: int, moment: datetime, worth: float) -> str:
@@ -187,12 +225,16 @@ _WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
     "names": _names,
     "words": _words,
     "lines": _lines,
+    "meaning": _meaning,
+    "files": _files,
     "service": _service,
     "deploy": _deploy,
+    "release": _release,
     "switch": _switch,
     "time": _time,
     "repository": _repository,
     "history": _history,
+    "followed": _followed,
     "reverted": _reverted,
     "owner": _owner,
     "again": _again,

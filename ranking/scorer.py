@@ -1,84 +1,77 @@
 """From measured features to scores, probabilities and the one word the card shows, by weights anyone can read.
 
-Does: add up weight times feature, turn the sums into probabilities, count in a model's votes, decide the word.
-Does not: measure anything (`ranking.features`), word reasons (`ranking.reasons`), or call a commit the culprit without a
-link to the incident's words, names, files or service: being recent alone is never enough.
+Does: add up weight times feature, turn the sums into probabilities, doubt whether any commit did it, decide the word.
+Does not: measure anything (`ranking.features`), word reasons (`ranking.reasons`), fit (`ranking.training`), or call a
+commit the culprit without a link to the incident's words, names, files or service: being recent alone is never enough.
 
-The model is a conditional logit: P(candidate) = exp(score / temperature) / sum over the window. `ranking.fit` fitted the
-weights; data, folds and numbers are in `learning/LOG.md`.
+The model is a conditional logit: P(candidate) = P(a commit did it) x exp(score / temperature) / sum over the window.
+The weights lie in `weights.json`, with what they were fitted to; `learning/LOG.md` has the numbers.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import UsageError
 from core.model import Confidence
 from ranking.features import Table
 
-#: Names the weights below: a ranking's release begins with it.
-RELEASE = "features-1"
-
-WEIGHTS: dict[str, float] = {
-    "already_reverted": -1.317,
-    "changed_again": -0.309,
-    "file": 1.707,
-    "files": -0.173,
-    "folder": 1.005,
-    "hunk": 2.008,
-    "kind_dependency": 0.394,
-    "kind_docs": -2.171,
-    "kind_empty": -2.223,
-    "kind_fix": -0.820,
-    "kind_reland": 0.379,
-    "kind_revert": -3.679,
-    "kind_robot": -0.675,
-    "kind_tests": -1.384,
-    "kind_translation": -0.687,
-    "message_and_lines": 2.493,
-    "name_lines": 1.251,
-    "name_message": 0.515,
-    "newer_in_repo": 0.386,
-    "owns_files": -0.563,
-    "paths": 0.770,
-    "phrase": 1.983,
-    "recent": 0.275,
-    "repo_named": 0.734,
-    "repo_words": 0.101,
-    "reverts_here": 0.255,
-    "subject": 1.380,
-    "within_hour": 1.042,
-    "words_place": 0.322,
-}
-
-#: Set by hand. No public label has services or deploys: an explicit map to the service outweighs a day of age, a commit
-#: that went live minutes before stands out, and one that had not gone live cannot have done it. Configuration, flags
-#: and migrations mean something else in the C projects of the training cases than in production, so they are set to
-#: two thirds of what the production cases alone gave them.
-BY_HAND = {
-    "service": 1.5,
-    "went_live": 2.5,
-    "not_live": -6.0,
-    "switched": 2.5,
-    "kind_config": 0.2,
-    "kind_flag": 0.3,
-    "kind_migration": 0.3,
-}
-
-TEMPERATURE = 1.0
-#: How much one unit of a model's log-probability counts in a score.
-MODEL_WEIGHT = 0.5
-
+#: What ships with Rundown.
+SHIPPED = Path(__file__).parent / "weights.json"
 #: The first candidate's probability from which it is called likely, and below which nothing is named.
 LIKELY_FROM, POSSIBLE_FROM = 0.6, 0.2
 #: The share of the incident's words a candidate must hold to be linked by words alone.
 _LINK_OVERLAP = 0.1
-_LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "service", "repo_named", "switched")
+#: Its service alone is no link: so are dozens of commits. Having gone live there within hours (1 / (1 + 9 hours)) is.
+_LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
+_LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
 
-def weights() -> dict[str, float]:
-    """The weight of every feature."""
-    return {**WEIGHTS, **BY_HAND}
+class Weighing(BaseModel):
+    """What every feature counts, and how sure that makes one. Read it with `read_weighing`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: What a ranking's release begins with.
+    release: str
+    #: Fitted to incidents whose culprit is known.
+    weights: dict[str, float]
+    #: Set by hand, because no label has them; why, in `learning/LOG.md`.
+    by_hand: dict[str, float] = Field(default_factory=dict)
+    temperature: float = Field(default=1.0, gt=0)
+    #: How much one unit of a large model's log-probability counts in a score.
+    model_weight: float = 0.5
+    #: The logit of "no commit did it": a constant and what each of `signs` adds.
+    doubt: dict[str, float] = Field(default_factory=dict)
+    #: What the weights were fitted to and how well they did, for people.
+    notes: dict[str, object] = Field(default_factory=dict)
+
+    @functools.cached_property
+    def all(self) -> dict[str, float]:
+        """The weight of every feature."""
+        return {**self.weights, **self.by_hand}
+
+
+def read_weighing(path: Path = SHIPPED) -> Weighing:
+    """The weights in a file.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    try:
+        return Weighing.model_validate_json(path.read_text(encoding="utf8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        why = str(error) if isinstance(error, OSError) else "it does not hold a ranker's weights"
+        raise UsageError(
+            f"cannot read the ranker's weights '{path}'",
+            why=why,
+            way_out="make them again with `rundown train ranker`, or delete the file to rank with the ones that ship",
+        ) from error
 
 
 def scores(table: Table, weighing: Mapping[str, float]) -> list[float]:
@@ -90,7 +83,7 @@ def scores(table: Table, weighing: Mapping[str, float]) -> list[float]:
     return sums
 
 
-def chances(found: Sequence[float], temperature: float = TEMPERATURE) -> list[float]:
+def chances(found: Sequence[float], temperature: float = 1.0) -> list[float]:
     """Scores as probabilities over the window, in the same order."""
     top = max(found, default=0.0)
     exponents = [math.exp((score - top) / temperature) for score in found]
@@ -98,18 +91,49 @@ def chances(found: Sequence[float], temperature: float = TEMPERATURE) -> list[fl
     return [exponent / total for exponent in exponents]
 
 
-def with_votes(found: Sequence[float], voters: Sequence[int], votes: Sequence[float]) -> list[float]:
+def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
+    """What tells whether any of the candidates did it, of the first few by score.
+
+    Args:
+        found: the candidates' scores.
+    """
+    first = sorted(range(len(found)), key=lambda index: -found[index])[:3]
+
+    def best(feature: str) -> float:
+        column = table.columns.get(feature)
+        return max((column[index] for index in first), default=0.0) if column else 0.0
+
+    return {
+        "constant": 1.0,
+        "score": max(found, default=0.0),
+        "overlap": best("overlap"),
+        "closeness": best("closeness"),
+        "path_history": best("path_history"),
+    }
+
+
+def doubted(table: Table, found: Sequence[float], doubt: Mapping[str, float]) -> float:
+    """The probability that no candidate did it; 0 for weights that do not know."""
+    if not doubt:
+        return 0.0
+    measured = signs(table, found)
+    logit = sum(weight * measured.get(sign, 0.0) for sign, weight in doubt.items())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
+
+
+def with_votes(found: Sequence[float], voters: Sequence[int], votes: Sequence[float], weight: float) -> list[float]:
     """Scores after a model's vote on some candidates.
 
     Args:
         found: the features' scores.
         voters: indexes of the candidates voted on.
         votes: their log-probabilities. Only differences count, so the group as a whole neither rises nor falls.
+        weight: what one unit of them counts.
     """
     mean = sum(votes) / len(votes)
     changed = list(found)
     for index, vote in zip(voters, votes, strict=True):
-        changed[index] += MODEL_WEIGHT * (vote - mean)
+        changed[index] += weight * (vote - mean)
     return changed
 
 
@@ -117,7 +141,13 @@ def linked(table: Table, index: int) -> bool:
     """Whether anything but time, size and kind ties a candidate to the incident."""
     if any(table.columns.get(feature, [0.0] * (index + 1))[index] > 0 for feature in _LINK_FEATURES):
         return True
-    return table.columns["overlap"][index] >= _LINK_OVERLAP
+    if table.columns["overlap"][index] >= _LINK_OVERLAP:
+        return True
+    return _value(table, "service", index) >= _LINK_SERVICE and _value(table, "went_live", index) >= _LINK_LIVE
+
+
+def _value(table: Table, feature: str, index: int) -> float:
+    return table.columns[feature][index] if feature in table.columns else 0.0
 
 
 def decide(table: Table, best: int, chance: float) -> Confidence:

@@ -1,4 +1,4 @@
-"""Models: the endpoint that writes, and the Llama that ranks. Both are optional.
+"""Models: the endpoint that writes, the weights that rank, and the Llama that ranks too. Both models are optional.
 
 Does: ask the endpoint what it serves, and see that the Llama is here. Does not: have anything written; with `deep`, one vote.
 """
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bot.doctor.check import Check, fail, off, ok, refused, warn
 from bot.doctor.documents import on_this_machine
-from core.errors import ModelUnavailable
+from core.errors import ModelUnavailable, UsageError
 from core.settings import Settings
 
 TIMEOUT_S = 5.0
@@ -64,7 +64,32 @@ def _served(name: str, status: int, body: str, settings: Settings) -> Check:
 
 
 def ranker(settings: Settings, *, deep: bool) -> Sequence[Check]:
-    """The Llama that ranks culprits is on this machine; with `deep`, that it votes."""
+    """What ranks culprits: the weights in use, and the Llama on this machine; with `deep`, that it votes."""
+    return [_weights(settings), *_llama(settings, deep=deep)]
+
+
+def _weights(settings: Settings) -> Check:
+    """Which weights rank, and whether those of the team still stand on those that ship."""
+    from bot.app import open_weighing, own_weights
+    from ranking.scorer import read_weighing
+
+    name, own, shipped = "Weights for ranking", own_weights(settings), read_weighing().release
+    if not own.exists():
+        return ok(name, f"{shipped}, as shipped; `rundown train ranker` fits them to your own incidents")
+    try:
+        release = open_weighing(settings).release
+    except UsageError as error:
+        return refused(name, error)
+    if not release.startswith(f"{shipped}+"):
+        return warn(
+            name,
+            f"{release} from {own}, fitted before {shipped} shipped",
+            "run `rundown train ranker` again, or delete the file",
+        )
+    return ok(name, f"{release}, your own, from {own}")
+
+
+def _llama(settings: Settings, *, deep: bool) -> Sequence[Check]:
     name, model = "Ranking model", settings.ranker_model
     if not model:
         return [off(name, "none: features alone rank", "set RUNDOWN_RANKER_MODEL to have a Llama vote too")]

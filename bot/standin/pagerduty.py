@@ -140,6 +140,20 @@ class PagerDutyStandIn:
         with self.world.lock:
             return self.world.rest_incident(incident_id)
 
+    def change(
+        self,
+        summary: str,
+        *,
+        service: str = "checkout",
+        details: Mapping[str, Any] | None = None,
+        links: Sequence[tuple[str, str]] = (),
+        at: datetime | None = None,
+    ) -> dict[str, Any]:
+        """A deploy, a switched flag or the like, as the account's integrations tell of it; no webhook is sent."""
+        with self.world.lock:
+            moment = at or self.clock()
+            return self.world.add_change(summary, moment, service=service, details=dict(details or {}), links=links)
+
     def acknowledge(self, incident_id: str, user: str = "On Call") -> None:
         """Somebody takes it."""
         who, at = self._who(user), self.clock()

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bot.standin.pagerduty_courier import INCIDENT_EVENTS, Courier, Subscription
@@ -88,6 +88,9 @@ class RestApi:
             "/incidents/{id}/custom_fields/values": lambda request: {
                 "custom_fields": self._shelf(self.world.fields, request)
             },
+            "/incidents/{id}/related_change_events": self._related_changes,
+            "/change_events": lambda request: _page(request, "change_events", self._changes(request)),
+            "/services/{id}/change_events": self._service_changes,
             "/services": lambda request: _page(request, "services", list(self.world.services.values())),
             "/services/{id}": lambda request: {"service": _by_id(request, self.world.services.values())},
             "/priorities": lambda request: _page(request, "priorities", list(self.world.priorities.values())),
@@ -210,6 +213,33 @@ class RestApi:
             if asked in (incident_id, str(incident["incident_number"])):
                 return incident_id
         raise _Answer(404, "Not Found", 2100)
+
+    # -- change events -------------------------------------------------------------------------------------------------
+
+    def _changes(self, request: Request) -> list[dict[str, Any]]:
+        """Those between `since` and `until`, newest first."""
+        query, times = request.query_params, (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+        since, until = (
+            datetime.fromisoformat(query[name]) if name in query else time
+            for name, time in zip(("since", "until"), times, strict=True)
+        )
+        return [c for c in self.world.changes[::-1] if since <= datetime.fromisoformat(c["timestamp"]) <= until]
+
+    def _service_changes(self, request: Request) -> dict[str, Any]:
+        service = _by_id(request, self.world.services.values())["id"]
+        own = [change for change in self._changes(request) if change["services"][0]["id"] == service]
+        return _page(request, "change_events", own)
+
+    def _related_changes(self, request: Request) -> dict[str, Any]:
+        """The service's last ones before the incident, each with the reason PagerDuty gives."""
+        incident = self.world.incidents[self._known(request)]
+        before = [
+            {**change, "correlation_reason": {"reason": "most_recent"}}
+            for change in self._changes(request)
+            if change["timestamp"] <= incident["created_at"]
+            and change["services"][0]["id"] == incident["service"]["id"]
+        ]
+        return _page(request, "change_events", before[:3])
 
     # -- webhook subscriptions -----------------------------------------------------------------------------------------
 

@@ -54,6 +54,8 @@ class World:
         self.bridges: dict[str, dict[str, Any]] = {}
         self.reopened_at: dict[str, str] = {}
         self.services: dict[str, dict[str, Any]] = {}
+        #: Change events, oldest first.
+        self.changes: list[dict[str, Any]] = []
         self.users: dict[str, dict[str, Any]] = {}
         self.priorities = {name: self._priority(name, words) for name, words in PRIORITIES.items()}
         self.policy = self._resource("escalation_policy", "Default", "escalation_policies")
@@ -217,6 +219,24 @@ class World:
         }
         self.notes[incident_id].append(note)
         return note
+
+    def add_change(
+        self, summary: str, at: datetime, *, service: str, details: Any, links: Sequence[tuple[str, str]]
+    ) -> dict[str, Any]:
+        """A change event, as a CI's integration sends it: its service goes by id alone."""
+        change = {
+            "id": self.new_id(26),
+            "type": "change_event",
+            "summary": summary,
+            "timestamp": seconds(at),
+            "source": "acme-ci",
+            "integration": {"id": self.new_id(), "type": "inbound_integration_reference"},
+            "services": [{"id": self.service(service)["id"], "type": "service_reference"}],
+            "custom_details": details,
+            "links": [{"href": url, "text": title} for title, url in links],
+        }
+        self.changes.append(change)
+        return change
 
     def set_fields(self, incident_id: str, values: Mapping[str, Any]) -> None:
         """Set custom fields by name."""

@@ -16,6 +16,7 @@ HEAVY = (
     "dbos",
     "grpc",
     "llama_index",
+    "matplotlib",
     "nltk",
     "numpy",
     "peft",

@@ -90,6 +90,9 @@ def _asked() -> list[tuple[str, str, int, dict[str, Any]]]:
         ("GET", "/incidents/{id}/alerts", 200, {}),
         ("GET", "/incidents/{id}/log_entries", 200, {"include[]": ["channels"]}),
         ("GET", "/incidents/{id}/custom_fields/values", 200, {}),
+        ("GET", "/incidents/{id}/related_change_events", 200, {}),
+        ("GET", "/services/{id}/change_events", 200, {}),
+        ("GET", "/change_events", 200, {"total": "true"}),
         ("GET", "/services", 200, {}),
         ("GET", "/services/{id}", 200, {}),
         ("GET", "/priorities", 200, {}),
@@ -117,6 +120,7 @@ def _busy_account() -> Any:
 def live_through_everything(pagerduty: PagerDutyStandIn) -> None:
     """Every driver method, on incidents with and without every optional thing. Webhooks go nowhere, and are kept."""
     pagerduty.courier.hold()
+    pagerduty.change("Deployed checkout", details={"sha": "0123abc"}, links=[("Diff", "https://github.com/acme/shop")])
     pagerduty.subscribe("http://127.0.0.1:9/pagerduty/webhook", secrets=["s"])
     full = pagerduty.trigger(
         "Checkout answers 500",
@@ -220,7 +224,7 @@ def _property_names(node: Any) -> Iterator[str]:
 
 
 #: Under these a monitoring tool says what it likes.
-_FREE = ("details",)
+_FREE = ("details", "custom_details")
 
 
 def _names(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

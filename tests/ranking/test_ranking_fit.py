@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,64 @@ def test_a_heavy_lesson_counts_for_many(lessons):
     assert fit_weights(heavy) == pytest.approx(fit_weights(lessons[:20] * 3), abs=1e-3)
 
 
+# -- around weights that are known -------------------------------------------------------------------------------
+
+PRIOR = np.array([1.0, 1.0, -3.0, 5.0])
+
+
+def test_without_a_lesson_the_known_weights_come_back():
+    """A team without labels ranks as shipped."""
+    assert fit_weights([], prior=PRIOR).tolist() == PRIOR.tolist()
+
+
+def test_many_lessons_outweigh_what_was_known(lessons):
+    """They find what they find without a ridge; only a feature that never varies stays as it was known."""
+    free = fit_weights(lessons, ridge=1e-6)
+    many = [replace(lesson, weight=20.0) for lesson in lessons]
+
+    assert fit_weights(many, ridge=10, prior=PRIOR)[:3] == pytest.approx(free[:3], abs=0.02)
+    assert fit_weights(lessons, prior=PRIOR)[3] == PRIOR[3]
+
+
+def test_the_fewer_the_lessons_the_nearer_to_what_was_known(lessons):
+    """Each tenfold moves the weights on."""
+    moved = [np.abs(fit_weights(lessons[:count], ridge=30, prior=PRIOR) - PRIOR).sum() for count in (3, 30, 300)]
+
+    assert 0 < moved[0] < moved[1] < moved[2]
+    assert moved[0] < 0.15 * np.abs(fit_weights(lessons, ridge=1e-6) - PRIOR)[:3].sum()
+
+
+def test_known_weights_are_the_same_as_scores_already_there(lessons):
+    """Staying near weights is fitting what is missing from their scores."""
+    few = lessons[:40]
+    offset = [replace(lesson, offset=lesson.features @ PRIOR) for lesson in few]
+
+    assert fit_weights(few, prior=PRIOR) == pytest.approx(PRIOR + fit_weights(offset), abs=1e-6)
+
+
+def test_a_feature_may_be_in_any_unit(lessons):
+    """Minutes instead of hours, with weights to match, change no score."""
+    unit = np.array([60.0, 1.0, 0.01, 1.0])
+    few = lessons[:40]
+    other = [replace(lesson, features=lesson.features * unit) for lesson in few]
+
+    assert fit_weights(other, prior=PRIOR / unit) * unit == pytest.approx(fit_weights(few, prior=PRIOR), abs=1e-6)
+
+
+def test_one_candidate_does_not_turn_a_rare_feature_round(lessons):
+    """A feature that one candidate of hundreds has is held like any other."""
+    features = [np.column_stack([lesson.features[:, :2], np.zeros(12)]) for lesson in lessons[:60]]
+    features[0][lessons[0].culprit, 2] = 1.0
+    rare = [Lesson(features=f, culprit=lesson.culprit) for f, lesson in zip(features, lessons[:60], strict=True)]
+    prior = np.array([2.0, -1.0, -2.0])
+    loose, held = (fit_weights(rare, ridge=10, prior=prior, least_scale=least)[2] for least in (0.0, 0.25))
+
+    assert -2.0 < held < 0 < loose
+
+
+# -- temperature and decisions -----------------------------------------------------------------------------------
+
+
 def test_scores_far_too_sure_are_cooled_down(lessons):
     """Scores four times too large need a temperature of four."""
     scores = [4 * lesson.features @ [2.0, -1.0, 0.0, 0.0] for lesson in lessons]
@@ -53,7 +112,9 @@ def test_scores_far_too_sure_are_cooled_down(lessons):
 
 def test_every_feature_that_is_weighed_has_one_weight():
     """Fitted or by hand, not both."""
-    assert set(scorer.WEIGHTS) & set(scorer.BY_HAND) == set()
+    shipped = scorer.read_weighing()
+
+    assert set(shipped.weights) & set(shipped.by_hand) == set()
 
 
 def test_chances_are_those_of_the_softmax():
@@ -70,7 +131,8 @@ def test_chances_are_those_of_the_softmax():
     [
         (0.9, {"overlap": [0.5]}, Confidence.LIKELY),
         (0.9, {"overlap": [0.0], "file": [0.4]}, Confidence.LIKELY),
-        (0.9, {"overlap": [0.0], "service": [1.0]}, Confidence.LIKELY),
+        (0.9, {"overlap": [0.0], "service": [1.0]}, Confidence.INCONCLUSIVE),
+        (0.9, {"overlap": [0.0], "service": [1.0], "went_live": [0.5]}, Confidence.LIKELY),
         (0.9, {"overlap": [0.05]}, Confidence.INCONCLUSIVE),
         (0.4, {"overlap": [0.5]}, Confidence.POSSIBLE),
         (0.1, {"overlap": [0.5], "file": [1.0]}, Confidence.INCONCLUSIVE),
@@ -85,6 +147,6 @@ def test_the_word_needs_both_a_chance_and_a_link(chance, columns, word):
 
 def test_a_vote_moves_candidates_against_each_other_only():
     """The voters as a group keep their place against the rest."""
-    changed = scorer.with_votes([3.0, 2.0, 1.0], [0, 1], [-3.0, -1.0])
+    changed = scorer.with_votes([3.0, 2.0, 1.0], [0, 1], [-3.0, -1.0], 0.5)
 
-    assert changed == [3.0 - scorer.MODEL_WEIGHT, 2.0 + scorer.MODEL_WEIGHT, 1.0]
+    assert changed == [2.5, 2.5, 1.0]

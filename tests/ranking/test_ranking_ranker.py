@@ -201,7 +201,7 @@ def test_a_deploy_tells_when_a_commit_went_live(shop, ranker):
     reasons = {culprit.commit.sha: [r.text for r in culprit.reasons] for culprit in ranking.culprits}
 
     assert shas(ranking)[0] == shop[1][1]
-    assert "went live 10 minutes before" in reasons[shop[1][1]]
+    assert "went live 10 minutes before, with the last deploy" in reasons[shop[1][1]]
     assert "had not gone live yet" in reasons[shop[1][4]]
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from ranking_repos import NOON, Change, add
 
-from ranking.events import ChangeEvent, Deployments, switches
 from ranking.history import open_history
 from ranking.services import code_owners, covers, map_service
 
@@ -33,10 +32,10 @@ def test_a_pattern_covers_paths_as_codeowners_has_it(pattern, path, expected):
 
 
 def test_codeowners_is_read_rule_by_rule():
-    """Comments, sections and rules without owners are passed over."""
+    """Comments and sections are passed over; a rule without owners takes back."""
     text = "# who\n*  @acme/all\n[Section] @x\n/db/ @acme/dba ada@example.org # the best\n/free/\n"
 
-    assert code_owners(text) == [("*", ("@acme/all",)), ("/db/", ("@acme/dba", "ada@example.org"))]
+    assert code_owners(text) == [("*", ("@acme/all",)), ("/db/", ("@acme/dba", "ada@example.org")), ("/free/", ())]
 
 
 SERVICES = "services:\n  checkout:\n    paths: [apps/checkout/, lib/pool.py]\n"
@@ -93,57 +92,3 @@ def test_a_map_written_after_the_incident_says_nothing(written, make_repo, home)
     assert map_service("checkout", [history], {}, NOON).match(commit).strength == 0
     later = NOON + timedelta(days=1)
     assert map_service("checkout", [history], {}, later).match(commit).strength == 1
-
-
-def test_a_commit_goes_live_with_the_first_deploy_that_holds_it(make_repo, home):
-    """A deploy of a commit brings all before it; one without a commit, all that was there."""
-    path, shas = make_repo(
-        "shop", [Change(hours=hours, message=f"{hours}", files={"a": f"{hours}"}) for hours in (9, 6, 3, 1)]
-    )
-    history = open_history(path, home=home)
-    history.refresh()
-    commits = history.last_commits_before(NOON, 9)
-    events = [
-        ChangeEvent(kind="deploy", at=NOON - timedelta(hours=5), sha=shas[1]),
-        ChangeEvent(kind="deploy", at=NOON - timedelta(hours=2)),
-        ChangeEvent(kind="deploy", at=NOON, sha=shas[3]),
-        ChangeEvent(kind="deploy", at=NOON - timedelta(hours=1), sha="f" * 40),
-    ]
-    heads = {shas[1]: commits[2], shas[3]: commits[0]}
-    deploys = Deployments(events, repos=["shop"], heads=heads, service=("", frozenset()), before=NOON)
-
-    assert [(NOON - live).total_seconds() / 3600 if (live := deploys.live_at(c)) else None for c in commits] == [
-        None,
-        2,
-        5,
-        5,
-    ]
-    assert deploys.known(commits[0])
-
-
-def test_switches_are_those_before_the_incident():
-    """Flags and settings, the latest first."""
-    events = [
-        ChangeEvent(kind="flag", at=NOON - timedelta(hours=2), name="new_checkout"),
-        ChangeEvent(kind="config", at=NOON - timedelta(hours=1), name="pool.size"),
-        ChangeEvent(kind="deploy", at=NOON - timedelta(hours=1), name="v12"),
-        ChangeEvent(kind="flag", at=NOON, name="too_late"),
-    ]
-
-    assert switches(events, NOON) == [
-        ("pool.size", NOON - timedelta(hours=1)),
-        ("new_checkout", NOON - timedelta(hours=2)),
-    ]
-
-
-@pytest.mark.parametrize(("service", "live"), [(("checkout", frozenset({"shop"})), False), (("", frozenset()), True)])
-def test_a_deploy_of_a_service_brings_its_repositories(service, live, make_repo, home):
-    """Without a commit it went to the service's repositories; to all where no map knows the service."""
-    path, _ = make_repo("web", [Change(hours=9, message="One")])
-    history = open_history(path, home=home)
-    history.refresh()
-    (commit,) = history.last_commits_before(NOON, 1)
-    event = ChangeEvent(kind="deploy", at=NOON - timedelta(hours=1), service="Checkout")
-    deploys = Deployments([event], repos=["shop", "web"], heads={}, service=service, before=NOON)
-
-    assert deploys.known(commit) is live

@@ -1,0 +1,156 @@
+"""What each part of the culprit ranking is worth: fitted without it, on folds that were held out.
+
+    python -m benchmarks.ablation --cases CASES.jsonl … --repo [NAME=]PATH … --kept DIR [--hold-out-of-llama NAME …]
+
+Does: measure each case once (kept in DIR), fit the weights to three folds, rank the fourth; print Top-1, Top-5, MRR of the
+whole, of features whose weights nobody learned, and of each group of features left out, with the paired difference to the
+whole and its 95 % interval (bootstrap over incidents).
+Does not: write weights (`benchmarks.fit_ranker`). Cases of repositories that the small Llama was trained on flatter it:
+name those it was not trained on, and only they are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measured import Sample, held_out, in_folds, measure, scores
+from ranking.evaluation import Evaluation, Outcome, paired_difference
+from ranking.history import open_histories
+from ranking.labels.cases import read_labelled
+from ranking.ranker import Ranker
+from ranking.scorer import read_weighing
+from ranking.small import SmallLlama
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "the small Llama": ("closeness",),
+    "changed lines": ("hunk", "message_and_lines", "name_lines", "phrase"),
+    "words of the message": ("words_place", "subject", "name_message"),
+    "paths": ("paths", "file", "folder"),
+    "what a file's other commits say": ("path_history", "path_history_best"),
+    "which repository": ("repo_words", "repo_named", "repo_history"),
+    "time": (
+        *("recent", "within_hour", "newer_in_repo"),
+        *("recent_by_days", "within_hour_by_days", "newer_in_repo_by_days"),
+    ),
+    "kind and size of change": ("files",),  # and every kind_…
+    "owners and authors": ("owns_files", "author_culprits"),
+    "past culprits in the same place": ("reverts_here", "culprits_here"),
+    "what came after it": ("already_reverted", "changed_again", "repaired_since", "named_since"),
+}
+METRICS = ("top1", "top5", "mrr")
+
+
+def main() -> None:
+    """Measure, fit without each group, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    args = parser.parse_args()
+    samples = read(args)
+    features = sorted(read_weighing().weights)
+    console = Console(width=130)
+    for group in dict.fromkeys(sample.group for sample in samples):
+        console.print(table(group, variants(samples, features)))
+    console.print(f"{len(samples)} cases, {len(features)} features; weights always fitted to all sets together.")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What measuring needs."""
+    parser.add_argument("--cases", type=Path, action="append", required=True, metavar="CASES.jsonl")
+    parser.add_argument("--repo", action="append", required=True, metavar="[NAME=]PATH")
+    parser.add_argument("--home", type=Path, default=Path("~/.rundown").expanduser(), help="where indexes are kept")
+    parser.add_argument("--kept", type=Path, required=True, help="where measured candidates are kept")
+    parser.add_argument(
+        "--hold-out-of-llama",
+        action="append",
+        metavar="NAME",
+        help="of cases in single repositories, only these repositories': those the small Llama has not seen",
+    )
+
+
+def read(args: argparse.Namespace, *, before_culprit: bool = False) -> list[Sample]:
+    """The samples of all files, in folds. Cases whose repositories were not given are passed over."""
+    histories, gaps = open_histories(args.repo, home=args.home)
+    for gap in gaps:
+        print(gap)
+    ranker = Ranker(histories, reader=SmallLlama())
+    ranker.refresh()
+    samples: list[Sample] = []
+    for path in args.cases:
+        cases = [
+            case
+            for case in read_labelled(path, ranker.repos)
+            if len(case.repos or ()) != 1 or set(case.repos or ()) <= set(args.hold_out_of_llama or case.repos or ())
+        ]
+        folder = args.kept / (path.stem + ("-before" if before_culprit else ""))
+        samples += in_folds(measure(ranker, cases, folder, before_culprit=before_culprit), path.stem)
+    return samples
+
+
+def variants(samples: Sequence[Sample], features: Sequence[str]) -> dict[str, dict[str, Evaluation]]:
+    """What is compared -> set of cases -> its figures, the whole first."""
+    kinds = tuple(feature for feature in features if feature.startswith("kind_"))
+    found = {
+        "all, learned": judged(samples, learned(samples, features)),
+        "all, weights not learned": judged(samples, unlearned(samples, features)),
+    }
+    for name, group in GROUPS.items():
+        left = [feature for feature in features if feature not in (*group, *(kinds if "kind" in name else ()))]
+        found[f"without {name}"] = judged(samples, learned(samples, left))
+    return found
+
+
+def learned(samples: Sequence[Sample], features: Sequence[str]) -> Callable[[Sample], NDArray[np.float64]]:
+    """Scores by weights fitted to the other folds."""
+    weights = held_out(samples, features, read_weighing().by_hand)
+    return lambda sample: scores(sample, weights[sample.fold])
+
+
+def unlearned(samples: Sequence[Sample], features: Sequence[str]) -> Callable[[Sample], NDArray[np.float64]]:
+    """The sum of all features that are about the incident's words and its time, each scaled to unit variance: no label used."""
+    chosen = [f for f in features if not f.startswith("kind_") and f not in _NOT_FOR]
+    spread = np.concatenate([sample.matrix(chosen) for sample in samples]).std(axis=0)
+    spread[spread == 0] = np.inf
+    return lambda sample: (sample.matrix(chosen) / spread).sum(axis=1)
+
+
+#: Features of which more is not plainly more suspicious.
+_NOT_FOR = ("files", "owns_files", "already_reverted", "changed_again", "author_culprits", "named_since")
+
+
+def judged(samples: Sequence[Sample], score: Callable[[Sample], NDArray[np.float64]]) -> dict[str, Evaluation]:
+    """The figures of each set; equal scores count against the culprit."""
+    found: dict[str, list[Outcome]] = {}
+    for sample in samples:
+        if sample.culprit is not None:
+            found_scores = score(sample)
+            place = float((found_scores >= found_scores[sample.culprit]).sum())
+            found.setdefault(sample.group, []).append(Outcome(place=place))
+    return {group: Evaluation(tuple(outcomes)) for group, outcomes in found.items()}
+
+
+def table(group: str, found: Mapping[str, Mapping[str, Evaluation]]) -> Table:
+    """The figures of one set of cases, each beside its difference to the first."""
+    whole = next(iter(found.values()))[group]
+    drawn = Table(title=f"{group}: {whole.n} cases, held out")
+    drawn.add_column("")
+    for metric in METRICS:
+        drawn.add_column(metric.upper(), justify="right")
+    drawn.add_column("MRR, difference to all [95 %]", justify="right")
+    for name, figures in found.items():
+        difference = paired_difference(figures[group], whole, "mrr")
+        told = f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+        drawn.add_row(
+            name, *(f"{figures[group].value(metric):.3f}" for metric in METRICS), told if name != "all, learned" else ""
+        )
+    return drawn
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Labelled incidents with their candidates measured once, for everything that fits weights or leaves features out.
+
+Does: survey each case with the normal ranker, keep the numbers in a folder, make folds that a fit may not look into.
+Does not: fit, or draw conclusions (`benchmarks.ablation`, `benchmarks.fit_ranker`).
+
+A pool of repositories is split in four by time; single repositories are held out whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.model import Incident, from_unix
+from ranking import fit
+from ranking.labels.cases import Labelled
+from ranking.ranker import Progress, Ranker
+
+FOLDS = 4
+#: What all cases of a set weigh together in a fit, so that a small set counts like a large one.
+SET_WEIGHT = 800.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One incident's candidates, newest first."""
+
+    case: Labelled
+    #: Feature -> its column in `numbers`.
+    places: Mapping[str, int]
+    #: candidates x features.
+    numbers: NDArray[np.float32]
+    #: Row of the culprit; None when no candidate did it.
+    culprit: int | None
+    #: Which of `FOLDS` holds it out, and which set of cases it is of.
+    fold: int = 0
+    group: str = ""
+
+    def matrix(self, features: Sequence[str]) -> NDArray[np.float64]:
+        """The columns of some features; one that was not measured is zero."""
+        found = np.zeros((len(self.numbers), len(features)))
+        for place, feature in enumerate(features):
+            if feature in self.places:
+                found[:, place] = self.numbers[:, self.places[feature]]
+        return found
+
+
+def measure(
+    ranker: Ranker,
+    cases: Sequence[Labelled],
+    folder: Path,
+    *,
+    before_culprit: bool = False,
+    progress: Progress | None = None,
+) -> list[Sample]:
+    """The candidates of each case, from the folder where they were kept, else from the ranker.
+
+    Args:
+        before_culprit: look at the moment before the culprit was committed: the same incident, and nobody there did it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for count, case in enumerate(cases, 1):
+        file = folder / f"{re.sub(r'[^0-9A-Za-z-]', '_', case.id)}.npz"
+        if not file.exists():
+            _survey(ranker, case, file, before_culprit)
+        with np.load(file) as kept:
+            rows = [int(row) for row in kept["culprit"]]
+            places = {str(feature): place for place, feature in enumerate(kept["cols"])}
+            if len(kept["X"]) and (rows or before_culprit):
+                row = rows[0] if rows and not before_culprit else None
+                found.append(Sample(case=case, places=places, numbers=kept["X"], culprit=row))
+        if progress:
+            progress("measuring", count, len(cases))
+    return found
+
+
+def _survey(ranker: Ranker, case: Labelled, file: Path, before_culprit: bool) -> None:
+    moment = from_unix(case.created_at)
+    if before_culprit:
+        moment = _made(ranker, case, moment) or moment
+    incident = Incident(
+        id=case.id, title=case.title, description=case.description, created_at=moment, service=case.service
+    )
+    survey = ranker.survey(
+        incident, window_days=case.window_days or 14.0, window_commits=case.window_commits, repos=case.repos
+    )
+    columns = sorted(survey.table.columns)
+    shas = [commit.sha for commit in survey.commits]
+    np.savez_compressed(
+        file,
+        cols=np.array(columns),
+        X=np.array([survey.table.columns[column] for column in columns], np.float32).T,
+        shas=np.array(shas),
+        culprit=np.array([row for row, sha in enumerate(shas) if sha in case.culprits], int),
+    )
+
+
+def _made(ranker: Ranker, case: Labelled, before: datetime) -> datetime | None:
+    """When the culprit was committed."""
+    survey = ranker.survey(
+        Incident(id=case.id, title="culprit", created_at=before), candidates=case.culprits, repos=case.repos
+    )
+    return survey.commits[0].committed_at if survey.commits else None
+
+
+def in_folds(samples: Sequence[Sample], group: str) -> list[Sample]:
+    """The samples of one set of cases with the fold that holds each out."""
+    pooled = any(len(sample.case.repos or ()) > 1 for sample in samples)
+    ordered = sorted(samples, key=lambda sample: sample.case.created_at)
+    repos = sorted({sample.case.repos for sample in samples}, key=str)
+    found = []
+    for place, sample in enumerate(ordered):
+        fold = place * FOLDS // len(ordered) if pooled else repos.index(sample.case.repos) % FOLDS
+        found.append(
+            Sample(
+                case=sample.case,
+                places=sample.places,
+                numbers=sample.numbers,
+                culprit=sample.culprit,
+                fold=fold,
+                group=group,
+            )
+        )
+    return found
+
+
+def fitted(samples: Sequence[Sample], features: Sequence[str], given: Mapping[str, float]) -> NDArray[np.float64]:
+    """Weights that make the culprits of these samples likeliest; each set of cases counts alike.
+
+    Args:
+        features: what is weighed.
+        given: features whose weights are set by hand, and what those are.
+    """
+    sizes = Counter(sample.group for sample in samples)
+    return fit.fit_weights(
+        [
+            fit.Lesson(
+                features=sample.matrix(features),
+                culprit=sample.culprit,
+                weight=SET_WEIGHT / sizes[sample.group],
+                offset=scores(sample, given),
+            )
+            for sample in samples
+            if sample.culprit is not None
+        ]
+    )
+
+
+def scores(sample: Sample, weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """The sums of weight times feature of a sample's candidates."""
+    found: NDArray[np.float64] = sample.matrix(list(weights)) @ np.array(list(weights.values()))
+    return found
+
+
+def held_out(
+    samples: Sequence[Sample], features: Sequence[str], given: Mapping[str, float]
+) -> dict[int, dict[str, float]]:
+    """For each fold, the weights of all features, fitted to the other folds."""
+    return {
+        fold: {
+            **dict(zip(features, fitted([s for s in samples if s.fold != fold], features, given), strict=True)),
+            **given,
+        }
+        for fold in range(FOLDS)
+    }

@@ -1,0 +1,477 @@
+"""`rundown train ranker`: gathers a team's labels, has the ranker learn from them, and says what came of it.
+
+Does: open repositories, mine labels, read labelled files and Slack's feedback, write weights where ranking finds them, train a
+Llama on the same incidents when asked; the report in plain words and as JSON.
+Does not: fit or compute (`ranking.training`, `ranking.llama.train`), or create a store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.app import own_weights
+from bot.investigation import Ranked
+from core.errors import UsageError
+from core.model import Document, from_json, from_unix
+from core.settings import Settings, read_settings
+from core.text import strip_hidden
+from ranking.evaluation import Evaluation, paired_difference
+from ranking.labels.cases import Labelled
+from ranking.labels.feedback import feedback_cases, join_cases, origin_of
+from ranking.training import Learned, Measured, Move, learn, ranked_cases, write_weighing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bot.local import Progress
+    from ranking.history import History
+    from ranking.llama.examples import Example
+    from ranking.llama.recipe import Recipe
+    from ranking.llama.train import Trained
+
+_ORIGINS = {
+    "feedback": "named in Slack",
+    "given": "given with --cases",
+    "revert": "reverted with a reason",
+    "fix": "repaired with a `Fixes:` trailer",
+    "prose": "blamed in a commit message",
+}
+_SHOWN = {"top1": "Top-1", "top5": "Top-5", "mrr": "MRR"}
+_TOLD_MOVES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlamaJob:
+    """A Llama to train on the same incidents."""
+
+    #: Hub id or folder.
+    base: str
+    #: Where it goes; a folder under RUNDOWN_HOME by default.
+    out: Path | None = None
+    #: Folders or repositories of documents to read beside the commit messages.
+    texts: Sequence[Path] = ()
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlamaDone:
+    """What came of it."""
+
+    trained: Trained
+    #: Documents not read: not for everyone, or not known to be older than the first held-out incident.
+    left_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A training as it is told."""
+
+    learned: Learned
+    #: Where the new weights were written, None when they were not; and where they are used.
+    written: Path | None
+    used_at: Path
+    #: Whether weights of an earlier training lie there and stay.
+    earlier: bool
+    llama: LlamaDone | None
+    gaps: tuple[str, ...]
+
+
+def run(
+    repos: Sequence[str],
+    *,
+    cases: Sequence[Path],
+    since: datetime | None,
+    before: datetime | None,
+    window_days: float | None,
+    limit: int,
+    feedback: bool,
+    out: Path | None,
+    force: bool,
+    llama: LlamaJob | None,
+    progress: Progress,
+) -> Done:
+    """Fit the ranker to a team's own past incidents.
+
+    Args:
+        repos: paths, or "NAME=PATH".
+        cases: files of labelled cases.
+        since, before: only incidents, blaming commits and votes in between; nothing later is read.
+        window_days: days before an incident whose commits are candidates; that of the settings by default.
+        limit: at most so many incidents, the newest.
+        feedback: whether what people said in Slack counts.
+        out: where the weights go; where ranking finds them by default.
+        force: write them even if they did worse on the newest incidents.
+        llama: train one too.
+
+    Raises:
+        RepositoryError: no repository can be read.
+        RundownError: there are too few labels.
+    """
+    from ranking.history import open_histories
+    from ranking.ranker import Ranker
+    from ranking.scorer import read_weighing
+    from ranking.small import SmallLlama
+
+    settings = read_settings()
+    histories, gaps = open_histories(repos, home=settings.home)
+    # From the weights that ship, never from those of the last training: each label counts once, however often one trains.
+    ranker = Ranker(
+        histories, reader=SmallLlama(), weighing=read_weighing(), service_repos=settings.service_repos, gaps=gaps
+    )
+    gaps += ranker.refresh(progress)
+    days, before = window_days or settings.window_days, before or datetime.now(UTC)
+    labels = _labels(
+        histories, settings, cases, since or from_unix(0), before, days=days, feedback=feedback, progress=progress
+    )
+    learned = learn(ranker, labels[-limit:], window_days=days, progress=progress)
+    earlier, written = own_weights(settings).exists(), keep(learned, settings, out=out, force=force)
+    return Done(
+        learned=learned,
+        written=written,
+        used_at=own_weights(settings),
+        earlier=earlier,
+        llama=_train_llama(llama, learned, histories, settings, progress) if llama else None,
+        # The same gap with other figures is told once.
+        gaps=(*gaps, *{re.sub(r"\d+", "", gap): gap for one in learned.measured for gap in one.gaps}.values()),
+    )
+
+
+def keep(learned: Learned, settings: Settings, *, out: Path | None, force: bool) -> Path | None:
+    """Write the new weights unless they did worse than those that ship; where they went.
+
+    Args:
+        out: where they go; where ranking finds them by default.
+        force: write them even if they did worse.
+    """
+    if not (learned.better or force):
+        return None
+    path = out or own_weights(settings)
+    write_weighing(path, learned.weighing)
+    return path
+
+
+# -- labels ------------------------------------------------------------------------------------------------------
+
+
+def _labels(
+    histories: Sequence[History],
+    settings: Settings,
+    files: Sequence[Path],
+    since: datetime,
+    before: datetime,
+    *,
+    days: float,
+    feedback: bool,
+    progress: Progress,
+) -> list[Labelled]:
+    """What people said in Slack, then what was given, then what histories tell; oldest first."""
+    from ranking.backtest import find_labels
+    from ranking.labels.cases import read_labelled
+
+    names = [history.name for history in histories]
+    given = [case for file in files for case in read_labelled(file, names)]
+    said = feedback_cases(_feedback(settings, before)) if feedback else []
+    mined = find_labels(histories, since=since, before=before, window_days=days, progress=progress)
+    joined = join_cases(said, given, mined.cases)
+    return [case for case in joined if since.timestamp() <= case.created_at < before.timestamp()]
+
+
+def _feedback(settings: Settings, before: datetime) -> list[dict[str, Any]]:
+    """The votes of the configured store from before a moment; nothing when there is no store yet."""
+    from core.store import open_store, revision_of
+
+    url = settings.store_url
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return []
+    if revision_of(url)[0] is None:
+        return []
+    store = open_store(url)
+    try:
+        rows = [row for row in store.feedback() if datetime.fromisoformat(row["at"]) < before]
+        # A thumb up on "inconclusive" agrees that no commit stands out: it is no voice for the first one.
+        return [row for row in rows if row["item"] != "cause" or _named(store.findings(row["incident_id"]))]
+    finally:
+        store.close()
+
+
+def _named(findings: dict[str, Any]) -> bool:
+    ranking = from_json(Ranked, findings["rank"]).ranking if "rank" in findings else None
+    return ranking is not None and not ranking.abstained
+
+
+# -- a Llama -----------------------------------------------------------------------------------------------------
+
+
+def llama_job(base: str | None, out: Path | None, texts: Sequence[Path]) -> LlamaJob | None:
+    """The Llama that was asked for on a command line, if any.
+
+    Raises:
+        UsageError: where it goes or what it reads was told, but not which.
+    """
+    if base is not None:
+        return LlamaJob(base=base, out=out, texts=texts)
+    if out is not None or texts:
+        raise UsageError(
+            "there is no Llama to train",
+            why="--adapter-out and --texts need --base-model",
+            way_out="add --base-model with a hub id or a folder, for example meta-llama/Llama-3.2-1B",
+        )
+    return None
+
+
+def _train_llama(
+    job: LlamaJob, learned: Learned, histories: Sequence[History], settings: Settings, progress: Progress
+) -> LlamaDone:
+    """Train on the older incidents, measure on the newest, read no text from after the first of these.
+
+    Raises:
+        UsageError: the base cannot be used, or its folder holds another training.
+        ModelUnavailable: the trained model cannot be measured.
+    """
+    from ranking.llama.examples import make_examples, ranked_examples
+    from ranking.llama.train import train_llama
+
+    # Weights that saw no held-out incident rank the lists, or the numbers after would flatter.
+    weighing = learned.trial if learned.better else learned.shipped
+    older, newest = (list(ranked_cases(part, weighing, histories)) for part in (learned.fitted, learned.held_out))
+    held_out = list(ranked_examples(newest))
+    seen = {example.incident for example in held_out}
+
+    def apart(examples: Iterator[Example]) -> list[Example]:
+        return [example for example in examples if example.incident not in seen]
+
+    texts, left_out = _texts(job.texts, histories, from_unix(learned.held_out[0].case.created_at))
+    digest = learned.weighing.release[-8:]
+    trained = train_llama(
+        job.base,
+        job.out or settings.home / "ranker" / f"llama-{Path(job.base).name}-{digest}",
+        examples=apart(make_examples(older, seed=7)),
+        ranked=apart(ranked_examples(older)),
+        held_out=held_out,
+        texts=texts,
+        recipe=job.recipe,
+        progress=progress,
+    )
+    return LlamaDone(trained=trained, left_out=left_out)
+
+
+def _texts(folders: Sequence[Path], histories: Sequence[History], before: datetime) -> tuple[Iterator[str], int]:
+    """Commit messages and documents from before a moment, and how many documents are left out.
+
+    Raises:
+        DocumentError: a folder cannot be read.
+    """
+    from itertools import chain
+
+    from ingest.sources import open_source
+    from ranking.llama.pretrain import commit_texts
+
+    listed = [item for folder in folders for item in open_source(folder).documents() if isinstance(item, Document)]
+    old = [
+        document.text
+        for document in listed
+        if (told := document.occurred_at or document.updated_at) and told < before and "*" in document.readers
+    ]
+    return chain(commit_texts(histories, before=before), old), len(listed) - len(old)
+
+
+# -- the report --------------------------------------------------------------------------------------------------
+
+
+def show(done: Done, console: Console) -> None:
+    """Print what was learned from, whether it helped, what moved, and where the weights are."""
+    learned = done.learned
+    console.print(_learned_from(learned.measured), highlight=False)
+    if learned.lost:
+        console.print(
+            f"[yellow]Of {learned.lost} the culprit is not among the candidates; they count as not found.[/] "
+            "A wider --window-days may hold it.",
+            highlight=False,
+        )
+    console.print(
+        f"\nThe newest {len(learned.held_out)} incidents, ranked by what the {len(learned.fitted)} older ones taught:"
+    )
+    console.print(_table(learned.before, learned.after))
+    console.print("\nWhat moved most:")
+    for line in _move_lines(learned):
+        console.print(f"  {line}", highlight=False)
+    console.print(f"\n{_outcome(done)}", highlight=False)
+    if done.llama:
+        for line in _llama_lines(done.llama):
+            console.print(line, highlight=False, soft_wrap=True)
+    for gap in done.gaps[:5]:
+        console.print(f"[yellow]{_plain(gap)}[/]", highlight=False)
+
+
+def _learned_from(measured: Sequence[Measured]) -> str:
+    counts = Counter(origin_of(one.case) for one in measured)
+    kinds = ", ".join(f"{counts[origin]} {words}" for origin, words in _ORIGINS.items() if counts[origin])
+    first, last = (from_unix(measured[at].case.created_at) for at in (0, -1))
+    return f"Learned from [bold]{len(measured)} past incidents[/] from {first:%Y-%m-%d} to {last:%Y-%m-%d}: {kinds}."
+
+
+def _table(before: Evaluation, after: Evaluation) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "as shipped", "yours", "change"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for metric, heading in _SHOWN.items():
+        found = paired_difference(after, before, metric)
+        change = f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+        table.add_row(
+            heading,
+            *(
+                f"{one.value(metric):.2f} [{low:.2f}, {high:.2f}]"
+                for one in (before, after)
+                for low, high in [one.interval(metric)]
+            ),
+            change + ("" if found.certain else " may be chance"),
+        )
+    if before.ece is not None and after.ece is not None:
+        table.add_row(
+            "confidence off by",
+            f"{before.ece:.2f}",
+            f"{after.ece:.2f}",
+            f"{after.ece - before.ece:+.2f} (less is better)",
+        )
+    return table
+
+
+def _move_lines(learned: Learned) -> list[str]:
+    lines = [told(move) for move in learned.moves[:_TOLD_MOVES] if move.before != move.after]
+    if not lines:
+        lines = ["no weight: your incidents do not speak clearly for other ones"]
+    own, shipped = learned.weighing.temperature, learned.shipped.temperature
+    if own != shipped:
+        lines.append(
+            f"how sure it is: {'less' if own > shipped else 'more'} than as shipped (temperature {shipped:g} → {own:g})"
+        )
+    return lines
+
+
+def told(move: Move) -> str:
+    """One weight's change in plain words."""
+    words = _WORDS.get(move.feature, move.feature.replace("_", " "))
+    side = "for" if move.after >= 0 else "against"
+    if move.before * move.after < 0:
+        how = f"now counts {side} a commit"
+    else:
+        how = f"counts {'more' if abs(move.after) > abs(move.before) else 'less'} {side} a commit"
+    return f"{words}: {how} ({move.before:+.2f} → {move.after:+.2f})"
+
+
+#: What a feature says of a commit.
+_WORDS = {
+    "already_reverted": "having been reverted already",
+    "changed_again": "files that were changed again since",
+    "closeness": "a meaning close to the incident's",
+    "file": "touching a file the incident names",
+    "files": "touching many files",
+    "folder": "touching a folder the incident names",
+    "hunk": "one changed place that speaks of the incident",
+    "kind_dependency": "updating a dependency",
+    "kind_docs": "changing only documentation",
+    "kind_empty": "changing no file",
+    "kind_fix": "being a fix itself",
+    "kind_reland": "applying an earlier change again",
+    "kind_revert": "being a revert itself",
+    "kind_robot": "being made by a robot",
+    "kind_tests": "changing only tests",
+    "kind_translation": "changing only translations",
+    "message_and_lines": "message and changed lines that use the incident's words",
+    "name_lines": "changed lines with a name from the incident",
+    "name_message": "a message with a name from the incident",
+    "newer_in_repo": "being among the latest of its repository",
+    "owns_files": "an author who made most of the earlier changes there",
+    "path_history": "files whose earlier commits speak of the incident",
+    "path_history_best": "files whose earlier commits speak most of the incident",
+    "paths": "paths that use the incident's words",
+    "phrase": "changed lines with an error text from the incident",
+    "recent": "being recent",
+    "repo_history": "a repository whose past speaks of the incident",
+    "repo_named": "a repository the incident names",
+    "repo_words": "a repository whose recent commits use the incident's words",
+    "reverts_here": "files in which changes were reverted before",
+    "subject": "a subject that uses the incident's words",
+    "within_hour": "being less than an hour old",
+    "words_place": "being among the first by the incident's words",
+}
+
+
+def _outcome(done: Done) -> str:
+    if done.written is None:
+        stay = f"your earlier ones in {done.used_at} stay" if done.earlier else "the ones that ship stay"
+        return (
+            f"Not better on the newest incidents, so nothing was written: {_plain(stay)}. "
+            "More labels may change that; --force writes them all the same."
+        )
+    name = done.learned.weighing.release
+    if done.written != done.used_at:
+        return f"Wrote {name} to {_plain(str(done.written))}. To rank with it, put it at {_plain(str(done.used_at))}."
+    return (
+        f"Wrote {name} to {_plain(str(done.written))}. `rundown rank` and `rundown investigate` use it from now on, "
+        "`rundown serve` from its next start. Delete the file to go back to the weights that ship."
+    )
+
+
+def _llama_lines(llama: LlamaDone) -> list[str]:
+    trained = llama.trained
+    lines = [""]
+    if trained.before and trained.after:
+        before, after = trained.before, trained.after
+        lines.append(
+            f"The Llama put the culprit first in {after.first:.0%} of {after.lists} held-out lists; before its training in "
+            f"{before.first:.0%}, guessing {after.guessing:.0%}."
+        )
+    if llama.left_out:
+        lines.append(
+            f"[yellow]{llama.left_out} documents were not read:[/] not everyone may read them, or they are not known to be older "
+            "than the first held-out incident. A git repository tells when each was changed."
+        )
+    lines.append("To have it vote:")
+    lines += [f"  {name}={_plain(value)}" for name, value in _settings_of(trained).items()]
+    return lines
+
+
+def _settings_of(trained: Trained) -> dict[str, str]:
+    found = {"RUNDOWN_RANKER_MODEL": trained.model}
+    return {**found, "RUNDOWN_RANKER_ADAPTER": trained.adapter} if trained.adapter else found
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(strip_hidden(text))
+
+
+def to_json(done: Done) -> dict[str, Any]:
+    """The report as JSON values; intervals as [value, low, high]."""
+    learned = done.learned
+    notes = learned.weighing.notes
+    found: dict[str, Any] = {
+        "release": learned.weighing.release,
+        "data": notes["data"],
+        "held_out": notes["held_out"],
+        "better": learned.better,
+        "moves": [asdict(move) for move in learned.moves],
+        "written": str(done.written) if done.written else None,
+        "used_from": str(done.used_at),
+        "gaps": done.gaps,
+    }
+    if done.llama:
+        trained = done.llama.trained
+        found["llama"] = {
+            "settings": _settings_of(trained),
+            "before": asdict(trained.before) if trained.before else None,
+            "after": asdict(trained.after) if trained.after else None,
+            "documents_left_out": done.llama.left_out,
+        }
+    return found

@@ -1,0 +1,154 @@
+"""What surrounds a candidate: its time, its repository, its kind, its service, when it went live, what happened there before.
+
+Does: fill the columns of `ranking.features` that need no look at the incident's words in a message or a diff.
+Does not: match words (`ranking.features`), weigh anything, or read anything from later than the incident.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from core.model import Commit
+from ranking import places
+from ranking.history import History
+from ranking.kinds import KINDS
+from ranking.text import terms
+
+if TYPE_CHECKING:
+    from ranking.features import Measurer
+
+#: Paths of one commit that owners and reverts are asked for.
+PATHS = 20
+#: A term repeated in the incident counts at most so often: logs repeat themselves.
+REPEATS = 3
+
+
+def repositories(measurer: Measurer) -> None:
+    """How much likelier the incident's words are in a repository's recent commits than in all of them."""
+    table, wanted = measurer.table, measurer.wanted
+    counts = Counter(commit.repo for commit in table.commits)
+    by_repo: dict[str, Counter[str]] = defaultdict(Counter)
+    everywhere: Counter[str] = Counter()
+    for commit, message in zip(table.commits, measurer.messages, strict=True):
+        by_repo[commit.repo].update(message.whole.keys())
+        everywhere.update(message.whole.keys())
+    total = len(table.commits)
+    likeness = {}
+    for repo, words in by_repo.items():
+        sums = 0.0
+        for term, times in wanted.items():
+            share = everywhere[term] / total
+            if share:
+                sums += times * math.log((words[term] + share) / (counts[repo] + 1.0) / share)
+        likeness[repo] = sums / math.sqrt(1 + wanted.total())
+    named = {repo: set(terms(repo)) & set(wanted) for repo in counts}
+    common = set.intersection(*(set(terms(repo)) for repo in counts)) if len(counts) > 1 else set()
+    for index, commit in enumerate(table.commits):
+        table.column("repo_words")[index] = likeness[commit.repo]
+        if len(counts) > 1 and named[commit.repo] - common:
+            table.put("repo_named", index, 1.0, commit.repo)
+
+
+def repository_histories(measurer: Measurer, histories: Mapping[str, History]) -> None:
+    """How likely each repository is the one the incident speaks of, by what its commits of two years talked about."""
+    table, moment = measurer.table, measurer.question.moment
+    repos = dict.fromkeys(commit.repo for commit in table.commits)
+    measurer.counts = {repo: histories[repo].word_counts(measurer.wanted, moment) for repo in repos}
+    chances = places.repository_chances(measurer.wanted, measurer.counts)
+    table.columns["repo_history"] = [chances[commit.repo] for commit in table.commits]
+
+
+def path_histories(measurer: Measurer, histories: Mapping[str, History], chosen: Sequence[int]) -> None:
+    """How much of the incident the earlier commits of a candidate's files talk about."""
+    table, moment = measurer.table, measurer.question.moment
+    rarity = places.rarity(measurer.wanted, measurer.counts)
+    weights = {term: rarity[term] * min(count, REPEATS) for term, count in measurer.wanted.items()}
+    best = 0.0
+    for repo, indexes in by_repo(table.commits, chosen).items():
+        paths = {change.path for index in indexes for change in table.commits[index].files[: places.PATHS]}
+        told = histories[repo].words_of_paths(paths, moment, places.DEPTH + 1)
+        for index in indexes:
+            share, path = places.path_likeness(table.commits[index], told, weights)
+            table.put("path_history", index, share, path)
+            best = max(best, share)
+    table.columns["path_history_best"] = [share / (best or 1.0) for share in table.column("path_history")]
+
+
+def kinds(measurer: Measurer) -> None:
+    """Which kinds of change each candidate is."""
+    for kind in KINDS:
+        measurer.table.columns[f"kind_{kind}"] = [float(kind in message.kinds) for message in measurer.messages]
+
+
+def sizes(measurer: Measurer) -> None:
+    """How many files each touches."""
+    measurer.table.columns["files"] = [math.log1p(len(commit.files)) for commit in measurer.table.commits]
+
+
+def later_changes(measurer: Measurer) -> None:
+    """How often a commit's files were changed again before the incident."""
+    files: Counter[tuple[str, str]] = Counter()
+    table = measurer.table
+    for index, commit in enumerate(table.commits):
+        touched = [(commit.repo, change.path) for change in commit.files[:PATHS]]
+        again = max((files[path] for path in touched), default=0)
+        table.put("changed_again", index, math.log1p(again), str(again))
+        files.update(touched)
+
+
+def by_repo(commits: Sequence[Commit], chosen: Sequence[int]) -> dict[str, list[int]]:
+    """Indexes of candidates by repository."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for index in chosen:
+        found[commits[index].repo].append(index)
+    return found
+
+
+def past(measurer: Measurer, history: History, indexes: Sequence[int]) -> None:
+    """What had happened in a commit's files before: who wrote them, what was reverted there; was it itself reverted."""
+    table, before = measurer.table, measurer.question.moment
+    paths = {change.path for index in indexes for change in table.commits[index].files[:PATHS]}
+    owners, reverts = history.owners(paths, before), history.reverts_of(paths, before)
+    oldest = min(table.commits[index].committed_at for index in indexes)
+    undone = {target[:7] for target in history.reverted(oldest, before)}
+    for index in indexes:
+        commit = table.commits[index]
+        mine = total = 0
+        for change in commit.files[:PATHS]:
+            authors = owners.get(change.path, {})
+            mine += authors.get(commit.author_email, 0)
+            total += sum(authors.values())
+            count = reverts.get(change.path, 0)
+            table.put("reverts_here", index, math.log1p(count), f"{change.path}\n{count}")
+        table.put("owns_files", index, mine / total if total else 0.0)
+        table.put("already_reverted", index, float(commit.sha[:7] in undone))
+    _culprits_before(measurer, history, indexes, paths)
+    _mentions(measurer, history, indexes, oldest)
+
+
+def _culprits_before(measurer: Measurer, history: History, indexes: Sequence[int], paths: Collection[str]) -> None:
+    """How often a change to a commit's files, or one by its author, had turned out to be a culprit."""
+    table, before = measurer.table, measurer.question.moment
+    here = history.past_culprits(paths, before)
+    authors = history.authors_past_culprits({table.commits[index].author_email for index in indexes}, before)
+    for index in indexes:
+        commit = table.commits[index]
+        for change in commit.files[:PATHS]:
+            count = here.get(change.path, 0)
+            table.put("culprits_here", index, math.log1p(count), f"{change.path}\n{count}")
+        blamed, made = authors.get(commit.author_email, (0, 0))
+        table.column("author_culprits")[index] = math.log((blamed + 1) / (made + 20))
+
+
+def _mentions(measurer: Measurer, history: History, indexes: Sequence[int], oldest: datetime) -> None:
+    """Whether later commits, still before the incident, name a commit: as what they repair, or in passing."""
+    table, before = measurer.table, measurer.question.moment
+    said = history.mentions([table.commits[index].sha for index in indexes], oldest, before)
+    for index in indexes:
+        kinds_said = {mention.kind for mention in said.get(table.commits[index].sha, ())}
+        table.put("repaired_since", index, float("fix" in kinds_said))
+        table.put("named_since", index, float("mention" in kinds_said))

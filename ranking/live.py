@@ -1,0 +1,89 @@
+"""Features of what was live: services, deploys, switched flags, and since when a commit matters.
+
+Does: fill columns of `ranking.features` from what `ranking.surroundings` looked up.
+Does not: match words, weigh anything, or read anything from the incident's time or later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ranking.lexicon import Lines
+
+if TYPE_CHECKING:
+    from ranking.features import Measurer
+
+#: What knowing a switch's name in a changed line is worth beside having brought it: the lines around a change are read too.
+_IN_LINES = 0.5
+#: A service nearer than this is no other service.
+_NEAR = 0.25
+
+
+def times(measurer: Measurer) -> None:
+    """How long before the incident each went live, or was made, and how many others of its repository came in between.
+
+    One that was not live counts as the oldest: its youth makes it no suspect.
+    """
+    table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
+    oldest = min((commit.committed_at for commit in table.commits), default=moment)
+    since = [(around.since(commit) or oldest) if around else commit.committed_at for commit in table.commits]
+    seen: Counter[str] = Counter()
+    for index in sorted(range(len(since)), key=lambda index: (-since[index].timestamp(), index)):
+        commit = table.commits[index]
+        hours = (moment - since[index]).total_seconds() / 3600
+        table.column("recent")[index] = -math.log(hours + 0.1)
+        table.column("within_hour")[index] = float(hours < 1)
+        table.column("newer_in_repo")[index] = -math.log1p(seen[commit.repo])
+        seen[commit.repo] += 1
+    for feature in ("recent", "within_hour", "newer_in_repo") if measurer.question.by_days else ():
+        table.columns[f"{feature}_by_days"] = list(table.column(feature))
+
+
+def services(measurer: Measurer) -> None:
+    """How surely each belongs to the affected service or to what it depends on, and how surely it is others' alone.
+
+    The affected service's own name is then no word to look for: its commits share it whatever they do.
+    """
+    around, table = measurer.question.around, measurer.table
+    if around is None or not around.services.known:
+        return
+    matches = [around.services.match(commit) for commit in table.commits]
+    for index, match in enumerate(matches):
+        table.put("service", index, match.strength, match.why)
+        if match.strength < _NEAR:
+            foreign, why = around.services.foreign(table.commits[index])
+            table.put("foreign_service", index, foreign, why)
+    if any(match.strength for match in matches):
+        for term in around.services.words:
+            measurer.wanted.pop(term, None)
+
+
+def deploys(measurer: Measurer) -> None:
+    """How each stood at the incident's time, by deploys; by release tags where no deploy was told."""
+    table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
+    for told, prefix in ((around.deploys, ""), (around.releases, "release_")) if around else ():
+        for index, commit in enumerate(table.commits):
+            standing = told.standing(commit)
+            changed = (standing.live_at or standing.rolled_back_at) if standing else None
+            hours = (moment - changed).total_seconds() / 3600 if changed else 0.0
+            for feature, value in (standing.features(moment) if standing else {}).items():
+                table.put(f"{prefix}{feature}", index, value, f"{hours:.6f}")
+
+
+def switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
+    """Flags and settings switched before the incident: the commits behind them, and those that know their names."""
+    table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
+    for index, commit in enumerate(table.commits if around and around.switches else ()):
+        own = around.flagged.get(commit.sha) if around else None
+        said = f"{commit.subject}\n{commit.body}".lower()
+        for switch in around.switches if around else ():
+            sure = 1.0 if (own and own[1] is switch) or switch.known_to(said) else 0.0
+            if not sure and index in lines and switch.known_to(lines[index].text):
+                sure = _IN_LINES
+            if sure and commit.committed_at < switch.at:
+                hours = (moment - switch.at).total_seconds() / 3600
+                table.put("switched", index, sure * switch.value(moment), f"{switch.name}\n{hours:.6f}")
+                table.column("not_live")[index] = 0.0  # what was switched was there

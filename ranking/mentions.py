@@ -1,0 +1,70 @@
+"""Which other commits a commit's message speaks of, and whether it undoes or blames them.
+
+Does: find commit ids and Gerrit change ids in a message, and tell a revert ("This reverts commit X"), a blame ("Fixes: X",
+"introduced by X", "broken since X") and a plain mention apart by the words before the id.
+Does not: know whether such a commit exists, or read anything but the message.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+#: "revert": undoes it. "fix": names it as what broke something. "mention": anything else.
+MentionKind = Literal["revert", "fix", "mention"]
+
+_NAME = re.compile(r"\b(?:I[0-9a-f]{8,40}|[0-9a-f]{7,40})\b")
+_OWN = re.compile(r"^Change-Id: (I[0-9a-f]{8,40})\s*$", re.MULTILINE)
+#: Characters before an id that say what it is there for.
+_CONTEXT = 70
+_REVERT = re.compile(r"\brevert(s|ed|ing)?\b[^.;]*$", re.IGNORECASE)
+_BLAME = re.compile(
+    r"\b(fixes|introduced|caused|broken?|breaks|regress(ion|ed)|culprit|bug in|bisect\w*)\b[^.;]*$", re.IGNORECASE
+)
+_PASSING = re.compile(
+    r"\b(depends[- ]on|cherry[- ]picked from commit|change-id|backport(ed)? of|needed-by):?\s*$", re.IGNORECASE
+)
+_LIMIT = 40
+
+
+def own_change_id(body: str) -> str | None:
+    """The Gerrit change id that a message carries as its trailer."""
+    found = _OWN.findall(body) if "Change-Id: I" in body else []
+    return found[-1] if found else None
+
+
+def find_mentions(body: str) -> dict[str, MentionKind]:
+    """Commit ids, whole or abbreviated as written, and change ids, each with the strongest thing said of it.
+
+    Args:
+        body: the message without its subject. At most 40 ids of it are taken: longer lists are change logs.
+    """
+    found: dict[str, MentionKind] = {}
+    for match in _NAME.finditer(body):
+        name = match[0]
+        before = body[max(0, match.start() - _CONTEXT) : match.start()].rsplit("\n\n", 1)[-1].replace("\n", " ")
+        kind = _kind(before)
+        if kind is None or (kind == "mention" and not _looks_like_id(name)):
+            continue
+        if name not in found or _RANK[kind] > _RANK[found[name]]:
+            found[name] = kind
+        if len(found) == _LIMIT:
+            break
+    return found
+
+
+_RANK: dict[MentionKind, int] = {"mention": 0, "fix": 1, "revert": 2}
+
+
+def _kind(before: str) -> MentionKind | None:
+    """What the words before an id make of it; None for trailers that say nothing about its quality."""
+    if _PASSING.search(before):
+        return None
+    if _REVERT.search(before):
+        return "revert"
+    return "fix" if _BLAME.search(before) else "mention"
+
+
+def _looks_like_id(name: str) -> bool:
+    """Not a word and not a number: both letters and digits, as nearly every abbreviated id has."""
+    return len(name) == 40 or (any(c.isdigit() for c in name) and any(c in "abcdef" for c in name))

@@ -1,0 +1,91 @@
+"""What surrounds an incident: its services, what was live, what was switched, and old commits behind a switch.
+
+Does: look all of it up once, as of the incident's time, for `ranking.features` to measure candidates by.
+Does not: measure, or fail for a map or a tag that cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.model import Commit, Incident
+from ranking.deploys import Deploys, Find, read_deploys, read_releases
+from ranking.events import ChangeEvent
+from ranking.flags import Switch, find_flagged, find_switches
+from ranking.history import History
+from ranking.services import MapCache, ServiceMap, map_service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What is known around one incident."""
+
+    services: ServiceMap
+    #: What was deployed, as events tell; and as release tags do, for repositories of which no event tells.
+    deploys: Deploys
+    releases: Deploys
+    #: Flags and settings that were switched, the latest first.
+    switches: tuple[Switch, ...] = ()
+    #: By id, the commits behind them, also from before the window, each with its latest switch.
+    flagged: Mapping[str, tuple[Commit, Switch]] = field(default_factory=dict)
+    #: What could not be looked at, in words.
+    gaps: tuple[str, ...] = ()
+
+    def since(self, commit: Commit) -> datetime | None:
+        """When a commit began to matter: when it was switched on, or surely went live; else when it was made.
+
+        None for one that was not live at the incident's time.
+        """
+        if commit.sha in self.flagged:
+            return max(commit.committed_at, self.flagged[commit.sha][1].at)
+        standing = self.deploys.standing(commit)
+        if standing is None or (standing.live_at and standing.sure < 1):
+            return commit.committed_at
+        if standing.live_at is None:
+            return None
+        return max(commit.committed_at, standing.live_at)
+
+
+def look_around(
+    incident: Incident,
+    histories: Sequence[History],
+    events: Sequence[ChangeEvent],
+    *,
+    start: datetime,
+    find: Find,
+    service_repos: Mapping[str, Sequence[str]],
+    cache: MapCache,
+) -> Surroundings:
+    """Everything around an incident before its time.
+
+    Args:
+        events: deploys and switches, told with it; those at its time or later are not looked at.
+        start: the time of the oldest candidate.
+        find: looks up commits by their ids.
+        service_repos: service name to repository names, the operator's hint.
+        cache: the ranker's.
+    """
+    moment = incident.created_at
+    services = map_service(
+        incident.service,
+        histories,
+        service_repos,
+        moment,
+        title=incident.title,
+        text=incident.text,
+        names={event.service for event in events if event.service and event.at < moment},
+        cache=cache,
+    )
+    switches = find_switches(events, services, moment)
+    flagged, gaps = find_flagged(histories, switches, moment)
+    deploys = read_deploys(events, histories, services, before=moment, start=start, find=find)
+    return Surroundings(
+        services=services,
+        deploys=deploys,
+        releases=read_releases(histories, services, before=moment, start=start, find=find, but=deploys.repos),
+        switches=tuple(switches),
+        flagged=flagged,
+        gaps=tuple(gaps),
+    )

@@ -1,0 +1,251 @@
+"""What was live at the incident's time, by deploys and by release tags."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from ranking_repos import NOON, Change, add, git
+
+from core.model import Commit
+from ranking.deploys import Deploys, Standing, read_deploys, read_releases
+from ranking.events import ChangeEvent
+from ranking.history import History, open_history
+from ranking.ranker import _find
+from ranking.services import map_service
+
+
+def ago(hours: float, service: str | None = None, sha: str | None = None, name: str | None = None) -> ChangeEvent:
+    """A deploy so many hours before the incident."""
+    return ChangeEvent(kind="deploy", at=NOON - timedelta(hours=hours), service=service, sha=sha, name=name)
+
+
+def deploys(
+    histories: Sequence[History], events: Sequence[ChangeEvent], service: str | None = None
+) -> tuple[list[Commit], Deploys]:
+    """The candidates, oldest first, and what was deployed."""
+    commits = sorted(
+        (commit for history in histories for commit in history.commits_between(NOON - timedelta(days=30), NOON)),
+        key=lambda commit: commit.committed_at,
+    )
+    services = map_service(service, histories, {}, NOON)
+    start = commits[0].committed_at
+    return commits, read_deploys(events, histories, services, before=NOON, start=start, find=_find)
+
+
+def said(found: tuple[list[Commit], Deploys]) -> list[str]:
+    """How each candidate stood, in short: hours live, "last", "gone", "not yet", "?"."""
+    words = []
+    for commit in found[0]:
+        standing = found[1].standing(commit)
+        if standing is None:
+            words.append("?")
+        elif standing.rolled_back_at:
+            words.append("gone")
+        elif standing.live_at:
+            hours = (NOON - standing.live_at).total_seconds() / 3600
+            words.append(f"{hours:g}{' last' if standing.in_last else ''}")
+        else:
+            words.append("not yet")
+    return words
+
+
+@pytest.fixture
+def line(make_repo, home):
+    """Four commits in a row, 9, 6, 3 and 1 hours before; their ids, oldest first."""
+    path, shas = make_repo("shop", [Change(hours=h, message=str(h), files={"a": str(h)}) for h in (9, 6, 3, 1)])
+    git(path, "tag", "v1.2.0", shas[1])
+    history = open_history(path, home=home)
+    history.refresh()
+    return history, shas
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        # Each commit goes live with the first deploy that holds it.
+        ([(5, 1), (2, 2)], ["5", "5", "2 last", "not yet"]),
+        # The same build again, in another region or as a restart, brings nothing.
+        ([(5, 1), (2, 2), (1.5, 2)], ["5", "5", "2 last", "not yet"]),
+        # An older build again is a rollback: what came after it was live, and is no longer.
+        ([(8, 0), (2, 2), (1, 1)], ["8", "2 last", "gone", "not yet"]),
+        # … and what comes back later counts from then.
+        ([(8, 0), (2.9, 2), (2, 0), (0.5, 3)], ["8", "0.5 last", "0.5 last", "0.5 last"]),
+        # At the incident's time or later: not yet.
+        ([(5, 1), (0, 3), (-1, 3)], ["5 last", "5 last", "not yet", "not yet"]),
+        # A deploy of a commit nobody has is not known.
+        ([(5, 1), (1, "f" * 40)], ["5 last", "5 last", "not yet", "not yet"]),
+    ],
+)
+def test_a_commit_is_live_while_what_runs_holds_it(line, told, expected):
+    """Deploys by commit, rollbacks, repeats, the future."""
+    history, shas = line
+    events = [ago(hours, sha=shas[which] if isinstance(which, int) else which) for hours, which in told]
+
+    assert said(deploys([history], events)) == expected
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([ago(5, name="build 7"), ago(2)], ["5", "5", "2 last", "not yet"]),
+        ([ago(5), ago(2), ago(1.5, name="rollback of build 8")], ["5", "5", "gone", "not yet"]),
+        ([ago(2, name="rollback")], ["?"] * 4),
+        ([ago(5), ago(2, name="staging deploy")], ["5 last", "5 last", "not yet", "not yet"]),
+        ([ago(5), ago(2, name="canary 5 %")], ["5", "5", "2 last", "not yet"]),
+        ([ago(5, sha="v1.2.0"), ago(2, name="v1.2.0")], ["5 last", "5 last", "not yet", "not yet"]),
+        ([ago(5, name="Deployed 1.2.0 to production")], ["5 last", "5 last", "not yet", "not yet"]),
+    ],
+)
+def test_a_deploy_without_a_commit_is_known_by_its_words(line, events, expected):
+    """It brings all there was; tags, rollbacks, canaries and other places are told by its name."""
+    assert said(deploys([line[0]], events)) == expected
+
+
+def test_a_short_id_is_enough(line):
+    """As CI prints it, in capitals too."""
+    history, shas = line
+
+    assert said(deploys([history], [ago(5, sha=shas[1][:8].upper())])) == ["5 last", "5 last", "not yet", "not yet"]
+
+
+def test_an_aborted_canary_is_no_longer_live(line):
+    """The next full deploy is of the older build."""
+    history, shas = line
+    events = [ago(8, sha=shas[0]), ago(2.5, sha=shas[2], name="canary"), ago(2, sha=shas[0])]
+
+    assert said(deploys([history], events)) == ["8 last", "gone", "gone", "not yet"]
+
+
+def test_the_first_deploy_told_may_only_repeat_what_ran_before(line):
+    """How sure it is that a commit went live then falls with the days between."""
+    history, shas = line
+    commits, found = deploys([history], [ago(0.5, sha=shas[3])])
+    sure = [found.standing(commit).sure for commit in commits]
+
+    assert [round(value, 2) for value in sure] == [0.74, 0.81, 0.91, 0.98]
+
+
+SERVICES = """
+checkout: {paths: [checkout/], depends_on: [payments]}
+payments: {paths: [payments/]}
+search: {paths: [search/]}
+"""
+
+
+@pytest.fixture
+def mono(make_repo, home):
+    """One repository of three services and a shared folder."""
+    path, shas = make_repo(
+        "mono",
+        [
+            Change(hours=20, message="Map", files={"services.yaml": SERVICES}),
+            *(
+                Change(hours=hours, message=name, files={f"{name}/a": "1"})
+                for hours, name in ((9, "checkout"), (8, "payments"), (7, "search"), (6, "lib"))
+            ),
+        ],
+    )
+    history = open_history(path, home=home)
+    history.refresh()
+    return history, shas
+
+
+@pytest.mark.parametrize("with_sha", [False, True])
+def test_a_deploy_of_another_service_brings_none_of_ours(mono, with_sha):
+    """In a repository of many services each goes live with its own deploys; what is everybody's, with each."""
+    history, shas = mono
+    sha = shas[-1] if with_sha else None
+    events = [ago(3, "Payments", sha), ago(2, "search", sha)]
+
+    assert said(deploys([history], events, "checkout")) == ["3 last", "?", "3 last", "?", "3 last"]
+    events.append(ago(1, "checkout", sha))
+    assert said(deploys([history], events, "checkout")) == ["1 last", "1 last", "3 last", "?", "1 last"]
+
+
+def test_a_deploy_of_what_it_depends_on_is_worth_half(mono):
+    """The runtime graph counts for deploys as for paths."""
+    history, _ = mono
+    commits, found = deploys([history], [ago(48), ago(1, "payments"), ago(1, "checkout")], "checkout")
+    features = {commit.subject: found.standing(commit).features(NOON) for commit in commits[1:3]}
+
+    assert features == {
+        "checkout": {"went_live": 1 / 2, "in_last_deploy": 1.0},
+        "payments": {"went_live": 1 / 4, "in_last_deploy": 0.5},
+    }
+
+
+def test_without_a_map_names_tell_whose_a_deploy_is(make_repo, home):
+    """Folders and repositories named like the services of the events."""
+    path, _ = make_repo(
+        "apps",
+        [
+            Change(hours=hours, message=name, files={f"services/{name}/a": "1"})
+            for hours, name in ((9, "checkout"), (8.5, "payments"))
+        ],
+    )
+    other, _ = make_repo("payments-web", [Change(hours=8, message="web", files={"a": "1"})])
+    histories = [open_history(one, home=home) for one in (path, other)]
+    for history in histories:
+        history.refresh()
+
+    assert said(deploys(histories, [ago(1, "payments")], "checkout")) == ["?", "?", "1 last"]
+    both = [ago(1, "checkout"), ago(2, "payments")]
+    assert said(deploys(histories, both, "checkout")) == ["1 last", "?", "2 last"]
+
+
+def test_a_branch_merged_after_a_deploy_was_not_in_it(make_repo, home):
+    """The graph of commits decides, not their times."""
+    path, shas = make_repo("shop", [Change(hours=9, message="base", files={"a": "1"})])
+    side = add(path, [Change(hours=8, message="side", files={"b": "1"})], onto=shas[0])
+    main = add(path, [Change(hours=7, message="main", files={"c": "1"})], onto=shas[0])
+    tree = git(path, "merge-tree", "--write-tree", main[0], side[0])
+    merge = git(path, "commit-tree", tree, "-p", main[0], "-p", side[0], "-m", "Merge side")
+    git(path, "update-ref", "refs/heads/main", merge)
+    history = open_history(path, home=home)
+    history.refresh()
+
+    assert said(deploys([history], [ago(6, sha=main[0])])) == ["6 last", "not yet", "6 last"]
+
+
+@pytest.mark.parametrize(
+    ("standing", "features"),
+    [
+        ({"live_at": 1}, {"went_live": 0.5}),
+        ({"live_at": 1, "in_last": True, "sure": 0.5}, {"went_live": 0.25, "in_last_deploy": 0.5}),
+        ({"live_at": 95, "in_last": True}, {"went_live": 1 / 96, "in_last_deploy": 24 / 95}),
+        ({"rolled_back_at": 1}, {"rolled_back": 1.0}),
+        ({}, {"not_live": 1.0}),
+    ],
+)
+def test_a_standing_becomes_numbers(standing, features):
+    """Sooner before the incident is more; what was not live is against it."""
+    times = {name: NOON - timedelta(hours=standing[name]) for name in ("live_at", "rolled_back_at") if name in standing}
+
+    assert Standing(**{**standing, **times}).features(NOON) == features
+
+
+def test_release_tags_stand_in_for_deploys(line, make_repo, home):
+    """By a tag's own date; one made after the incident, a candidate and a plain name are not seen."""
+    history, shas = line
+    path = history.repository.path
+    at = {"GIT_COMMITTER_DATE": (NOON - timedelta(hours=2)).isoformat()}
+    late = {"GIT_COMMITTER_DATE": (NOON + timedelta(hours=1)).isoformat()}
+    for name, sha, date in (
+        ("v1.3.0", shas[2], at),
+        ("v1.4.0", shas[3], late),
+        ("v1.5.0-rc1", shas[3], at),
+        ("best", shas[3], at),
+    ):
+        subprocess.run(["git", "-C", path, "tag", "-a", "-m", "x", name, sha], check=True, env={**os.environ, **date})
+    history.refresh()
+    commits, _ = deploys([history], [])
+    services = map_service(None, [history], {}, NOON)
+    options = {"before": NOON, "start": commits[0].committed_at, "find": _find}
+
+    released = read_releases([history], services, but=(), **options)
+    assert said((commits, released)) == ["6", "6", "2 last", "not yet"]
+    assert said((commits, read_releases([history], services, but=("shop",), **options))) == ["?"] * 4

@@ -1,0 +1,126 @@
+"""Switched flags and settings, in every spelling, and the commits behind them however old."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from ranking_repos import NOON, Change
+
+from ranking.events import ChangeEvent
+from ranking.flags import find_flagged, find_switches
+from ranking.history import open_history
+from ranking.service_files import Entry
+from ranking.services import ServiceMap
+from ranking.topology import Topology
+
+NOBODY = ServiceMap(Topology({}, {}, {}), "")
+
+
+def switched(name: str, hours: float = 1, service: str | None = None, kind: str = "flag") -> ChangeEvent:
+    return ChangeEvent(kind=kind, at=NOON - timedelta(hours=hours), service=service, name=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "known"),
+    [
+        ("new-cart", "if flags.enabled('new_cart'):", True),
+        ("new-cart", "if (isNewCartEnabled()) {", True),
+        ("new-cart", "NEW_CART=true", True),
+        ("new-cart", "feature.newCart", True),
+        ("new-cart", "a new cart for everyone", True),
+        ("new-cart", "renew cartons", False),
+        ("new-cart", "new_cartography", False),
+        ("ff_new_cart_enabled", "const NewCart = 1", True),
+        ("FEATURE_NEW_CART", "new-cart: on", True),
+        ("checkout.pool.maxSize", "max_size = 5", True),
+        ("checkout.pool.maxSize", "checkout pool max size", True),
+        ("checkout.pool.maxSize", "maximum_size", False),
+        ("timeout", "timeout", True),
+        ("service", "service", False),
+        ("flag", "flag", False),
+    ],
+)
+def test_a_switch_is_known_in_every_spelling(name, text, known):
+    """Kebab, snake, camel, with a tool's prefix or without; a word inside another word is another word."""
+    found = find_switches([switched(name)], NOBODY, NOON)
+
+    assert any(switch.known_to(text.lower()) for switch in found) is known
+
+
+def test_switches_are_those_of_before_that_may_matter():
+    """The latest first, each once; not those of the incident's time, of weeks ago, or of services that have nothing to do with it."""
+    graph = Topology(
+        {
+            "r": [
+                Entry(name="a", source="s", depends_on=("b",)),
+                Entry(name="b", source="s"),
+                Entry(name="c", source="s"),
+            ]
+        },
+        {},
+        {},
+    )
+    events = [
+        switched("flag-one", 3, "a"),
+        switched("flag-two", 1, "B"),
+        switched("flag_one", 2, "a"),
+        switched("flag-three", 2, "c"),
+        switched("flag-four", 0, "a"),
+        switched("flag-five", 24 * 20, "a"),
+        switched("pool.size", 5, None, "config"),
+        switched("v12", 1, "a", "deploy"),
+    ]
+    found = find_switches(events, ServiceMap(graph, "a"), NOON)
+
+    assert [(switch.name, round(switch.value(NOON), 3)) for switch in found] == [
+        ("flag-two", 0.25),
+        ("flag_one", 0.333),
+        ("pool.size", 0.167),
+    ]
+
+
+def test_the_code_behind_a_flag_is_found_however_old(make_repo, home):
+    """The commits that brought and changed it, newest first; not one of the incident's time or later."""
+    days = 24
+    path, shas = make_repo(
+        "shop",
+        [
+            Change(hours=500 * days, message="Ancient", files={"a.py": "old\n", "other.py": "x\n"}),
+            Change(hours=90 * days, message="Bring it", files={"cart.py": "if on('new_cart'):\n    go()\n"}),
+            Change(hours=40 * days, message="Elsewhere", files={"other.py": "y\n"}),
+            Change(hours=30 * days, message="Use it again", files={"b.py": "NEW = flag('new_cart')\n"}),
+            Change(hours=2, message="Unrelated", files={"cart.py": "if on('new_cart'):\n    go(1)\n"}),
+            Change(hours=-1, message="Later", files={"c.py": "new_cart\n"}),
+        ],
+    )
+    history = open_history(path, home=home)
+    history.refresh()
+    switches = find_switches([switched("new-cart"), switched("no-such-flag")], NOBODY, NOON)
+
+    found, gaps = find_flagged([history], switches, NOON, stop_after_s=30)
+    nothing, told = find_flagged([history], switches, NOON, stop_after_s=0)
+
+    assert ({sha: switch.name for sha, (_, switch) in found.items()}, gaps) == (
+        {shas[3]: "new-cart", shas[1]: "new-cart"},
+        [],
+    )
+    assert (nothing, told) == ({}, ["the code behind `new-cart` was not looked for in every repository"])
+
+
+def test_a_setting_is_followed_to_who_changed_its_value(make_repo, home):
+    """Beside the key nothing is added or taken away; the commits of the last month that changed its line."""
+    days = 24
+    path, shas = make_repo(
+        "shop",
+        [
+            Change(hours=90 * days, message="Bring it", files={"a.yaml": "x: 1\npool_size: 5\ny: 1\n"}),
+            Change(hours=20 * days, message="Raise it", files={"a.yaml": "x: 1\npool_size: 9\ny: 1\n"}),
+            Change(hours=2, message="Beside it", files={"a.yaml": "x: 2\npool_size: 9\ny: 2\n"}),
+        ],
+    )
+    history = open_history(path, home=home)
+    history.refresh()
+    switches = find_switches([switched("shop.pool-size", kind="config")], NOBODY, NOON)
+
+    assert list(find_flagged([history], switches, NOON, stop_after_s=30)[0]) == [shas[1]]

@@ -1,0 +1,68 @@
+"""What candidates mean counts too: the reader's part in a ranking."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from ranking_repos import NOON, Change
+
+from core.errors import ModelUnavailable
+from core.model import Incident
+from ranking.history import open_history
+from ranking.ranker import Ranker
+from ranking.scorer import Weighing, read_weighing
+from ranking.small import WordReader
+
+INCIDENT = Incident(id="local:3", title="guests cannot pay", created_at=NOON)
+CHANGES = [
+    Change(hours=3, message="guests pay later", files={"a.py": "1\n"}),
+    Change(hours=2, message="other words", files={"b.py": "1\n"}),
+    Change(hours=1, message="nothing shared", files={"c.py": "1\n"}),
+]
+#: Closeness alone.
+CLOSE = Weighing(release="close", weights={"closeness": 10.0})
+
+
+@pytest.fixture(name="histories")
+def _histories(make_repo, home):
+    return [open_history(make_repo("shop", CHANGES)[0], home=home)]
+
+
+def test_the_closest_in_meaning_comes_first_and_says_so(histories):
+    """It is told among how many."""
+    first = Ranker(histories, reader=WordReader(), weighing=CLOSE).rank(INCIDENT).culprits[0]
+
+    assert first.commit.subject == "guests pay later"
+    assert "the closest to the incident in meaning of 3 changes compared" in [reason.text for reason in first.reasons]
+
+
+def test_a_reader_that_fails_is_a_gap(histories):
+    """The ranking is the one without a reader, and says what is missing."""
+    failure = ModelUnavailable("no weights", why="the disk is full", way_out="make room")
+    ranking = Ranker(histories, reader=WordReader(failure)).rank(INCIDENT)
+    alone = Ranker(histories).rank(INCIDENT)
+
+    assert [c.score for c in ranking.culprits] == [c.score for c in alone.culprits]
+    assert any("ranked by words alone" in gap and "the disk is full" in gap for gap in ranking.gaps)
+
+
+def test_the_reader_is_part_of_the_release(histories):
+    """A thumb must know what it judged."""
+    assert Ranker(histories, reader=WordReader()).release == f"{read_weighing().release}+words"
+
+
+def test_reading_ahead_reads_only_what_was_there(histories):
+    """Of three commits two were made by then."""
+    asked = []
+
+    class Spy(WordReader):
+        def closeness(self, incident, commits):
+            asked.extend(commit.subject for commit in commits)
+            return super().closeness(incident, commits)
+
+    ranker = Ranker(histories, reader=Spy())
+    ranker.refresh()
+    ranker.warm(NOON - timedelta(hours=1.5))
+
+    assert asked == ["other words", "guests pay later"]

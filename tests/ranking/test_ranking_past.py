@@ -1,0 +1,167 @@
+"""Who broke what before, which later commits speak of a candidate, and tags; all as of a moment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from ranking_repos import NOON, Change, add, git
+
+from ranking.history import Mention, open_history
+from ranking.mentions import find_mentions, own_change_id
+from ranking.tags import Tag
+
+SHA = "3f9a1c2b7d" * 4
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (f"This reverts commit {SHA}.", {SHA: "revert"}),
+        (f"Reverts change I{SHA}", {f"I{SHA}": "revert"}),
+        (f'Fixes: {SHA[:12]} ("x")', {SHA[:12]: "fix"}),
+        (f"Broken since\n{SHA[:8]}", {SHA[:8]: "fix"}),
+        (f"A regression introduced in commit {SHA[:9]}.", {SHA[:9]: "fix"}),
+        (f"Follow-up to {SHA[:7]}", {SHA[:7]: "mention"}),
+        (f"See {SHA[:7]}.\n\nFixes: {SHA[:7]}", {SHA[:7]: "fix"}),
+        (f"Change-Id: I{SHA}", {}),
+        (f"Depends-On: I{SHA}", {}),
+        (f"(cherry picked from commit {SHA})", {}),
+        ("It broke things. 1234567 defaced deadbeef", {}),
+        ("", {}),
+    ],
+)
+def test_a_message_speaks_of_other_commits(body, expected):
+    """Reverts, blame and plain mentions; trailers that say nothing of quality, words and numbers do not count."""
+    assert find_mentions(body) == expected
+
+
+def test_a_commit_carries_its_own_change_id():
+    """The last trailer counts."""
+    assert (own_change_id(f"x\n\nChange-Id: I{SHA}"), own_change_id("x")) == (f"I{SHA}", None)
+
+
+@pytest.fixture
+def story(make_repo, home):
+    """A culprit, its blame and its revert, and a good commit, with their ids."""
+    path, shas = make_repo(
+        "shop",
+        [
+            Change(hours=90, message="Bad", files={"a": "1", "b": "1"}, author="eve"),
+            Change(hours=80, message=f"Worse\n\nChange-Id: I{SHA}", files={"a": "2"}, author="eve"),
+            Change(hours=70, message="Good", files={"b": "2", "c": "1"}, author="eve"),
+        ],
+    )
+    shas += add(
+        path,
+        [
+            Change(hours=40, message=f"Repair\n\nFixes: {shas[0][:10]}", files={"a": "3"}),
+            Change(hours=30, message=f"Undo\n\nThis reverts change I{SHA}.", files={"a": "4"}),
+            Change(hours=20, message=f"More of it\n\nContinues {shas[2][:12]}, see also {shas[0]}", files={"c": "2"}),
+        ],
+        onto=shas[-1],
+    )
+    history = open_history(path, home=home)
+    history.refresh()
+    return history, path, shas
+
+
+@pytest.mark.parametrize(
+    ("hours", "paths", "author"),
+    [
+        (41, {}, (0, 3)),
+        (40, {}, (0, 3)),
+        (35, {"a": 1, "b": 1}, (1, 3)),
+        (0, {"a": 2, "b": 1}, (2, 3)),
+        (85, {}, (0, 1)),
+    ],
+)
+def test_past_culprits_are_those_known_by_then(story, hours, paths, author):
+    """A commit becomes a culprit when it is reverted or blamed, for each path it touched."""
+    history, moment = story[0], NOON - timedelta(hours=hours)
+
+    assert history.past_culprits(["a", "b", "c", "none"], moment) == paths
+    assert history.authors_past_culprits(["eve@example.org", "nobody@example.org"], moment) == {
+        "eve@example.org": author
+    }
+
+
+def test_later_commits_speak_of_earlier_ones(story):
+    """By a whole id, its beginning or the change id; between two moments."""
+    history, _, shas = story
+    start, end = NOON - timedelta(hours=100), NOON - timedelta(hours=20)
+
+    def said(by: int, hours: float, kind: str) -> Mention:
+        return Mention(by=shas[by], kind=kind, at=NOON - timedelta(hours=hours))
+
+    assert history.mentions(shas, start, NOON) == {
+        shas[0]: (said(3, 40, "fix"), said(5, 20, "mention")),
+        shas[1]: (said(4, 30, "revert"),),
+        shas[2]: (said(5, 20, "mention"),),
+    }
+    assert history.mentions(shas[:1], start, end) == {shas[0]: (said(3, 40, "fix"),)}
+    assert history.mentions([], start, end) == {}
+
+
+def test_a_rewritten_history_forgets_who_was_blamed(story, home):
+    """Commits taken off the branch take their blame with them; what comes later is added."""
+    history, path, shas = story
+    add(path, [Change(hours=10, message=f"Other\n\nFixes: {shas[2]}", files={"b": "9"})], onto=shas[2])
+    history.refresh()
+
+    assert history.past_culprits(["a", "b", "c"], NOON) == {"b": 1, "c": 1}
+    assert list(history.mentions(shas[:3], NOON - timedelta(hours=100), NOON)) == [shas[2]]
+
+
+def test_tags_are_those_made_before(story, monkeypatch):
+    """An annotated tag counts from its own date, a plain one from its commit's; and only on commits."""
+    history, path, shas = story
+    git(path, "tag", "v1.0.0", shas[1])
+    monkeypatch.setenv("GIT_COMMITTER_DATE", (NOON - timedelta(hours=5)).isoformat())
+    git(path, "tag", "-a", "-m", "x", "checkout/v2", shas[2])
+    git(path, "tag", "tree", f"{shas[0]}^{{tree}}")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", (NOON + timedelta(hours=1)).isoformat())
+    git(path, "tag", "-a", "-m", "x", "later", shas[0])
+    history.refresh()
+
+    first = Tag(name="v1.0.0", sha=shas[1], at=NOON - timedelta(hours=80))
+    second = Tag(name="checkout/v2", sha=shas[2], at=NOON - timedelta(hours=5))
+    assert history.tags(NOON) == (first, second)
+    assert history.tags(NOON - timedelta(hours=5)) == (first,)
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        *(
+            (name, True)
+            for name in (
+                "v1.2.3",
+                "1.2",
+                "checkout-v1.2.3",
+                "deploy-2024-05-01",
+                "prod/117",
+                "release_42",
+                "2024.05.01",
+                "2024-05-01T1200",
+                "app/1.2.3+build7",
+                "v2020.01",
+            )
+        ),
+        *(
+            (name, False)
+            for name in ("v1.2.3-rc1", "v1.2-beta.2", "latest", "best", "snapshot", "v1", "feature/x-2", "v2020.01-rc3")
+        ),
+    ],
+)
+def test_a_release_is_told_by_its_name(name, release):
+    """Versions, dates and deploys; no candidates and no plain names."""
+    assert Tag(name=name, sha=SHA, at=NOON).is_release is release
+
+
+def test_what_a_commit_holds_is_told_by_the_graph(story):
+    """Itself and its ancestors since a moment."""
+    history, _, shas = story
+    held = history.held_by([shas[1], shas[3]], NOON - timedelta(hours=85))
+
+    assert held == {shas[1]: {shas[1]}, shas[3]: set(shas[1:4])}
