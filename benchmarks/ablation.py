@@ -1,12 +1,12 @@
 """What each part of the culprit ranking is worth: fitted without it, on folds that were held out.
 
-    python -m benchmarks.ablation --cases CASES.jsonl … --repo [NAME=]PATH … --kept DIR [--hold-out-of-llama NAME …]
+    python -m benchmarks.ablation --cases CASES.jsonl … --repo [NAME=]PATH … --kept DIR
 
 Does: measure each case once (kept in DIR), fit the weights to three folds, rank the fourth; print Top-1, Top-5, MRR of the
 whole, of features whose weights nobody learned, and of each group of features left out, with the paired difference to the
 whole and its 95 % interval (bootstrap over incidents).
-Does not: write weights (`benchmarks.fit_ranker`). Cases of repositories that the small Llama was trained on flatter it:
-name those it was not trained on, and only they are used.
+Does not: write weights (`benchmarks.fit_ranker`), or know which repositories the small Llama was trained on: cases of those
+flatter it, so give it others (its card says which).
 """
 
 from __future__ import annotations
@@ -33,14 +33,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "changed lines": ("hunk", "message_and_lines", "name_lines", "phrase"),
     "words of the message": ("words_place", "subject", "name_message"),
     "paths": ("paths", "file", "folder"),
-    "what a file's other commits say": ("path_history", "path_history_best"),
-    "which repository": ("repo_words", "repo_named", "repo_history"),
-    "time": (
-        *("recent", "within_hour", "newer_in_repo"),
-        *("recent_by_days", "within_hour_by_days", "newer_in_repo_by_days"),
-    ),
+    "what a file's other commits say": ("path_history",),
+    "which repository": ("repo_named", "repo_history"),
+    "time": ("recent", "within_hour", "within_hour_by_days", "newer_in_repo", "newer_in_repo_by_days"),
     "kind and size of change": ("files",),  # and every kind_…
-    "owners and authors": ("owns_files", "author_culprits"),
+    "owners": ("owns_files",),
     "past culprits in the same place": ("reverts_here", "culprits_here"),
     "what came after it": ("already_reverted", "changed_again", "repaired_since", "named_since"),
 }
@@ -66,16 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repo", action="append", required=True, metavar="[NAME=]PATH")
     parser.add_argument("--home", type=Path, default=Path("~/.rundown").expanduser(), help="where indexes are kept")
     parser.add_argument("--kept", type=Path, required=True, help="where measured candidates are kept")
-    parser.add_argument(
-        "--hold-out-of-llama",
-        action="append",
-        metavar="NAME",
-        help="of cases in single repositories, only these repositories': those the small Llama has not seen",
-    )
 
 
 def read(args: argparse.Namespace, *, before_culprit: bool = False) -> list[Sample]:
-    """The samples of all files, in folds. Cases whose repositories were not given are passed over."""
+    """The samples of all files, in folds."""
     histories, gaps = open_histories(args.repo, home=args.home)
     for gap in gaps:
         print(gap)
@@ -83,11 +74,9 @@ def read(args: argparse.Namespace, *, before_culprit: bool = False) -> list[Samp
     ranker.refresh()
     samples: list[Sample] = []
     for path in args.cases:
-        cases = [
-            case
-            for case in read_labelled(path, ranker.repos)
-            if len(case.repos or ()) != 1 or set(case.repos or ()) <= set(args.hold_out_of_llama or case.repos or ())
-        ]
+        cases = read_labelled(path, ranker.repos)
+        if before_culprit:  # only a page can be without a culprit (`ranking.ranker.Survey.by_days`)
+            cases = [case for case in cases if case.window_commits is None]
         folder = args.kept / (path.stem + ("-before" if before_culprit else ""))
         samples += in_folds(measure(ranker, cases, folder, before_culprit=before_culprit), path.stem)
     return samples
@@ -121,7 +110,7 @@ def unlearned(samples: Sequence[Sample], features: Sequence[str]) -> Callable[[S
 
 
 #: Features of which more is not plainly more suspicious.
-_NOT_FOR = ("files", "owns_files", "already_reverted", "changed_again", "author_culprits", "named_since")
+_NOT_FOR = ("files", "owns_files", "already_reverted", "changed_again", "named_since")
 
 
 def judged(samples: Sequence[Sample], score: Callable[[Sample], NDArray[np.float64]]) -> dict[str, Evaluation]:

@@ -27,29 +27,15 @@ PATHS = 20
 REPEATS = 3
 
 
-def repositories(measurer: Measurer) -> None:
-    """How much likelier the incident's words are in a repository's recent commits than in all of them."""
+def named_repositories(measurer: Measurer) -> None:
+    """Whether the incident names the repository, by a word that tells it from the others."""
     table, wanted = measurer.table, measurer.wanted
-    counts = Counter(commit.repo for commit in table.commits)
-    by_repo: dict[str, Counter[str]] = defaultdict(Counter)
-    everywhere: Counter[str] = Counter()
-    for commit, message in zip(table.commits, measurer.messages, strict=True):
-        by_repo[commit.repo].update(message.whole.keys())
-        everywhere.update(message.whole.keys())
-    total = len(table.commits)
-    likeness = {}
-    for repo, words in by_repo.items():
-        sums = 0.0
-        for term, times in wanted.items():
-            share = everywhere[term] / total
-            if share:
-                sums += times * math.log((words[term] + share) / (counts[repo] + 1.0) / share)
-        likeness[repo] = sums / math.sqrt(1 + wanted.total())
-    named = {repo: set(terms(repo)) & set(wanted) for repo in counts}
-    common = set.intersection(*(set(terms(repo)) for repo in counts)) if len(counts) > 1 else set()
+    named = {commit.repo: set(terms(commit.repo)) for commit in table.commits}
+    if len(named) < 2:
+        return
+    common = set.intersection(*named.values())
     for index, commit in enumerate(table.commits):
-        table.column("repo_words")[index] = likeness[commit.repo]
-        if len(counts) > 1 and named[commit.repo] - common:
+        if (named[commit.repo] & wanted.keys()) - common:
             table.put("repo_named", index, 1.0, commit.repo)
 
 
@@ -67,15 +53,12 @@ def path_histories(measurer: Measurer, histories: Mapping[str, History], chosen:
     table, moment = measurer.table, measurer.question.moment
     rarity = places.rarity(measurer.wanted, measurer.counts)
     weights = {term: rarity[term] * min(count, REPEATS) for term, count in measurer.wanted.items()}
-    best = 0.0
     for repo, indexes in by_repo(table.commits, chosen).items():
         paths = {change.path for index in indexes for change in table.commits[index].files[: places.PATHS]}
         told = histories[repo].words_of_paths(paths, moment, places.DEPTH + 1)
         for index in indexes:
             share, path = places.path_likeness(table.commits[index], told, weights)
             table.put("path_history", index, share, path)
-            best = max(best, share)
-    table.columns["path_history_best"] = [share / (best or 1.0) for share in table.column("path_history")]
 
 
 def kinds(measurer: Measurer) -> None:
@@ -131,17 +114,13 @@ def past(measurer: Measurer, history: History, indexes: Sequence[int]) -> None:
 
 
 def _culprits_before(measurer: Measurer, history: History, indexes: Sequence[int], paths: Collection[str]) -> None:
-    """How often a change to a commit's files, or one by its author, had turned out to be a culprit."""
+    """How often a change to a commit's files had turned out to be a culprit."""
     table, before = measurer.table, measurer.question.moment
     here = history.past_culprits(paths, before)
-    authors = history.authors_past_culprits({table.commits[index].author_email for index in indexes}, before)
     for index in indexes:
-        commit = table.commits[index]
-        for change in commit.files[:PATHS]:
+        for change in table.commits[index].files[:PATHS]:
             count = here.get(change.path, 0)
             table.put("culprits_here", index, math.log1p(count), f"{change.path}\n{count}")
-        blamed, made = authors.get(commit.author_email, (0, 0))
-        table.column("author_culprits")[index] = math.log((blamed + 1) / (made + 20))
 
 
 def _mentions(measurer: Measurer, history: History, indexes: Sequence[int], oldest: datetime) -> None:

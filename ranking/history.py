@@ -243,26 +243,6 @@ class History:
                 found.update(db.execute(sql.format(_marks(group)), (*group, before.timestamp())).fetchall())
         return found
 
-    def authors_past_culprits(self, emails: Iterable[str], before: datetime) -> dict[str, tuple[int, int]]:
-        """Of the commits each author had made before a moment, how many had by then been reverted or blamed, and of how many.
-
-        Returns:
-            e-mail -> (culprits, commits); authors without a commit before it are left out.
-        """
-        found: dict[str, tuple[int, int]] = {}
-        culprits = (
-            "SELECT a.email, COUNT(DISTINCT a.id) FROM commits a JOIN blames b ON b.culprit_id = a.id "
-            "JOIN commits c ON c.id = b.commit_id WHERE a.email IN ({}) AND c.committed < ? GROUP BY a.email"
-        )
-        made = "SELECT email, COUNT(*) FROM commits WHERE email IN ({}) AND committed < ? GROUP BY email"
-        with self._index.connect() as db:
-            for group in _groups(emails):
-                values = (*group, before.timestamp())
-                blamed = dict(db.execute(culprits.format(_marks(group)), values).fetchall())
-                for email, count in db.execute(made.format(_marks(group)), values):
-                    found[email] = (blamed.get(email, 0), count)
-        return found
-
     def mentions(self, shas: Iterable[str], start: datetime, before: datetime) -> dict[str, tuple[Mention, ...]]:
         """What commits in [`start`, `before`) say of these commits, whom they name by id, its beginning, or change id.
 

@@ -38,7 +38,7 @@ def times(measurer: Measurer) -> None:
         table.column("within_hour")[index] = float(hours < 1)
         table.column("newer_in_repo")[index] = -math.log1p(seen[commit.repo])
         seen[commit.repo] += 1
-    for feature in ("recent", "within_hour", "newer_in_repo") if measurer.question.by_days else ():
+    for feature in ("within_hour", "newer_in_repo") if measurer.question.by_days else ():
         table.columns[f"{feature}_by_days"] = list(table.column(feature))
 
 

@@ -24,17 +24,14 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "words": ("words_place", "subject", "paths", "message_and_lines"),
     "lines": ("hunk",),
     "meaning": ("closeness",),
-    "files": ("path_history", "path_history_best"),
+    "files": ("path_history",),
     "service": ("service", "foreign_service"),
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
     "release": ("release_went_live", "release_in_last_deploy", "release_not_live"),
     "switch": ("switched",),
-    "time": (
-        *("recent", "within_hour", "newer_in_repo"),
-        *("recent_by_days", "within_hour_by_days", "newer_in_repo_by_days"),
-    ),
-    "repository": ("repo_words", "repo_named", "repo_history"),
-    "history": ("reverts_here", "culprits_here", "author_culprits"),
+    "time": ("recent", "within_hour", "within_hour_by_days", "newer_in_repo", "newer_in_repo_by_days"),
+    "repository": ("repo_named", "repo_history"),
+    "history": ("reverts_here", "culprits_here"),
     "followed": ("repaired_since", "named_since"),
     "reverted": ("already_reverted",),
     "owner": ("owns_files",),
@@ -183,8 +180,8 @@ def _repository(table: Table, index: int, moment: datetime, worth: float) -> str
     if ("repo_named", index) in table.notes:
         return f"in `{repo}`, which the incident names"
     if worth > 0:
-        return f"in `{repo}`, whose recent commits use the incident's words"
-    return f"in `{repo}`, whose recent commits hardly use the incident's words"
+        return f"in `{repo}`, where the incident's words are at home"
+    return f"in `{repo}`, where the incident's words are rarely used"
 
 
 def _history(table: Table, index: int, moment: datetime, worth: float) -> str:

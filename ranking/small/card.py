@@ -164,7 +164,7 @@ def _numbers(card: Card) -> list[str]:
 
 def _recipe(card: Card) -> list[str]:
     lines = ["## Recipe", ""]
-    for stage in card.stages:
-        lines += [f"{stage.name[0].upper()}{stage.name[1:]}: {_TOLD[stage.name]}", ""]
+    for name in dict.fromkeys(stage.name for stage in card.stages):
+        lines += [f"{name[0].upper()}{name[1:]}: {_TOLD[name]}", ""]
     rows = [f"| {name} | {value} |" for name, value in card.recipe.items()]
     return [*lines, "| choice | value |", "|---|---|", *rows]

@@ -1,0 +1,93 @@
+"""From features to probabilities: the weights' file, and the doubt whether any commit did it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ranking_repos import NOON, Change
+
+from core.errors import UsageError
+from core.model import Confidence, Incident
+from ranking import scorer
+from ranking.features import Table
+from ranking.history import open_history
+from ranking.ranker import Ranker
+from ranking.scorer import Weighing, read_weighing
+
+INCIDENT = Incident(id="local:4", title="guests cannot pay in the shop", created_at=NOON)
+CHANGES = [
+    Change(hours=3, message="Let guests pay later", files={"shop/pay.py": "1\n"}),
+    Change(hours=2, message="Paint the door", files={"door.py": "1\n"}),
+]
+#: No commit, surely.
+NEVER = {"constant": 30.0}
+
+
+@pytest.fixture(name="history")
+def _history(make_repo, home):
+    return open_history(make_repo("shop", CHANGES)[0], home=home)
+
+
+def test_what_ships_can_be_read_and_says_what_it_was_fitted_to():
+    """Every weight is finite; a person can look up the data."""
+    shipped = read_weighing()
+
+    assert all(abs(weight) < 100 for weight in shipped.all.values())
+    assert shipped.notes
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"release": "x"}', '{"release": "x", "weights": {"hunk": "much"}}', '{"weights": {}, "more": 1}'],
+)
+def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path, content):
+    """The message says which file, and how to get a good one."""
+    path = tmp_path / "weights.json"
+    path.write_text(content)
+
+    with pytest.raises(UsageError, match=r"weights\.json.*rundown train ranker"):
+        read_weighing(path)
+
+
+def test_weights_survive_being_written(tmp_path):
+    """What is read is what was there."""
+    path = tmp_path / "weights.json"
+    weighing = Weighing(release="a", weights={"hunk": 1.5}, by_hand={"service": 2.0}, doubt={"constant": -2.0})
+    path.write_text(json.dumps(weighing.model_dump()))
+
+    assert read_weighing(path) == weighing
+
+
+def test_weights_that_know_no_doubt_have_none():
+    """Probabilities are then those of the softmax alone."""
+    assert scorer.doubted(Table(commits=[], columns={}), [1.0], {}) == 0.0
+
+
+@pytest.mark.parametrize(("sign", "weak", "strong"), [("overlap", 0.1, 0.9), ("closeness", 0.2, 0.8)])
+def test_weak_signs_make_doubt(sign, weak, strong):
+    """With a negative weight, more of a sign is less doubt."""
+
+    def doubt(value):
+        table = Table(commits=[None], columns={sign: [value]})
+        return scorer.doubted(table, [0.0], {"constant": 1.0, sign: -5.0})
+
+    assert doubt(weak) > doubt(strong)
+
+
+def test_a_doubted_ranking_names_nobody(history):
+    """The order stays; the confidence goes, and with it the word."""
+    sure = Weighing(release="s", weights=read_weighing().weights)
+    doubting = sure.model_copy(update={"doubt": NEVER})
+    before, after = (Ranker([history], weighing=weighing).rank(INCIDENT) for weighing in (sure, doubting))
+
+    assert [c.commit.sha for c in after.culprits] == [c.commit.sha for c in before.culprits]
+    assert (after.confidence, round(after.culprits[0].confidence, 6)) == (Confidence.INCONCLUSIVE, 0.0)
+
+
+def test_whoever_asks_about_the_last_commits_knows_that_one_did_it(history):
+    """A window of commits, as a bisecting person gives it, is not doubted."""
+    weighing = Weighing(release="s", weights=read_weighing().weights, doubt=NEVER)
+    ranking = Ranker([history], weighing=weighing).rank(INCIDENT, window_commits=2)
+
+    assert sum(culprit.confidence for culprit in ranking.culprits) == pytest.approx(1)
