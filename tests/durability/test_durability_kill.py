@@ -195,7 +195,7 @@ WHOLE = {
     "replies": 2,
     "status": "resolved",
     "notes": 1,
-    "steps": ["draft", "gather", "rank"],
+    "steps": ["changes", "draft", "gather", "rank"],
     "votes": [("summary", "up")],
     "inbox": {"done"},
 }

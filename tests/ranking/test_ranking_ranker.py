@@ -15,7 +15,9 @@ from ranking.events import ChangeEvent
 from ranking.history import open_history
 from ranking.llama import WordModel
 from ranking.ranker import Ranker
+from ranking.scorer import read_weighing
 
+SHIPPED = read_weighing().release
 INCIDENT = Incident(
     id="local:1",
     title="Checkout: connection pool exhausted",
@@ -60,7 +62,8 @@ def test_the_culprit_comes_first_and_says_why(shop, ranker):
     assert "touches `db/pool.py`, named in the incident" in texts
     assert "committed 3 hours before" in texts
     assert ranking.confidence is Confidence.LIKELY
-    assert sum(culprit.confidence for culprit in ranking.culprits) == pytest.approx(1)
+    # What is left to one is the chance that no commit did it.
+    assert 0.5 < sum(culprit.confidence for culprit in ranking.culprits) < 1
 
 
 def test_nothing_from_the_future_changes_anything(shop, ranker, home):
@@ -240,7 +243,7 @@ def test_a_model_votes_on_the_best(shop, home):
 
     ranking = ranker.rank(vague)
 
-    assert (ranking.release, plain.rank(vague).release) == ("features-1+words", "features-1")
+    assert (ranking.release, plain.rank(vague).release) == (f"{SHIPPED}+words", SHIPPED)
     assert shas(ranking)[0] == shop[1][3]
     assert ranking.culprits[0].score > plain.rank(vague).culprits[0].score
     assert "the model words votes for it" in [reason.text for reason in ranking.culprits[0].reasons]

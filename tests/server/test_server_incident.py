@@ -21,6 +21,7 @@ from bot.standin.pagerduty import PagerDutyStandIn
 from bot.standin.slack import Fault, SlackStandIn
 from bot.web import WebServer
 from core.settings import read_settings
+from ranking.scorer import read_weighing
 from retrieval.embedding import open_embedder
 
 SECRET = "webhook-secret"
@@ -205,7 +206,7 @@ def test_a_vote_is_kept_once_a_person_with_what_it_judged(scene):
     on.wait(lambda: on.server.store.feedback(incident)[0]["vote"] == "down")
     (row,) = on.server.store.feedback(incident)
 
-    assert row["release"].startswith("features-1")
+    assert row["release"].startswith(read_weighing().release)
     assert f"commit:{on.world.culprit_sha}" in row["evidence"]
     assert row["judged"]["finding"]["ranking"][0]["sha"] == on.world.culprit_sha
 
