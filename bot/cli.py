@@ -46,7 +46,9 @@ Since = Annotated[str | None, typer.Option("--since", help="Only labels from com
 Before = Annotated[str | None, typer.Option("--before", help="Read nothing committed then or later.", metavar="DATE")]
 WindowDays = Annotated[
     float | None,
-    typer.Option("--window-days", min=0.01, help="Days of commits that are candidates. Default: RUNDOWN_WINDOW_DAYS."),
+    typer.Option(
+        "--window-days", min=0.01, max=36_500, help="Days of commits that are candidates. Default: RUNDOWN_WINDOW_DAYS."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

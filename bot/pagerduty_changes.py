@@ -55,6 +55,13 @@ _DEPLOY = re.compile(
     re.I,
 )
 _FAILED = re.compile(r"\b(fail(ed|ure|s)?|abort(ed)?|cancel(l?ed)?|error(ed)?)\b", re.I)
+#: The same in a sentence: of the deploy itself, since summaries quote commits, and commits speak of failures.
+_DEPLOY_FAILED = re.compile(
+    r"\b(deploy\w*|releas\w+|rollout|build|pipeline|job)\s+([^\s:]+\s+){0,3}(failed|aborted|cancell?ed|errored)"
+    r"(?=\s*($|[.,;:)!]|(on|in|at|after|with|during|for)\b))"
+    r"|\bfailed\s+(to\s+)?(deploy|release|build|rollout)",
+    re.I,
+)
 _QUOTED = re.compile(r"[`'\"“]([\w.:/-]{3,80})[`'\"”]")
 _CODE_NAME = re.compile(r"\b[A-Za-z]\w*(?:[-_.][A-Za-z0-9]+)+\b|\b[a-z]+(?:[A-Z][a-z0-9]+)+\b")
 
@@ -107,9 +114,8 @@ def change_event(item: Mapping[str, Any], names: Mapping[str, str]) -> ChangeEve
     """
     at, summary = f.time_of(item.get("timestamp")), f.text(item.get("summary"), f.TITLE)
     details = dict(_leaves(f.table(item.get("custom_details"))))
-    if at is None or _FAILED.search(
-        " ".join((summary, *(details.get(key, "") for key in ("status", "state", "result", "build_state"))))
-    ):
+    outcome = " ".join(details.get(key, "") for key in ("status", "state", "result", "build_state"))
+    if at is None or _FAILED.search(outcome) or _DEPLOY_FAILED.search(summary):
         return None
     words = " ".join((summary, f.text(item.get("source")), *details))
     sha = _sha(summary, details, f.rows(item.get("links")))

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from bot.app import Every, open_drafter, open_library, open_ranker
@@ -243,10 +244,13 @@ class Server:
     def _sync_commits(self) -> None:
         """Read new commits. A repository that could not be opened is tried again every time."""
         if self.ranker is None or len(self.ranker.repos) < len(self.settings.repos):
-            self.ranker = open_ranker(self.settings, serving=True)
+            opened = open_ranker(self.settings, serving=True)
+            # One that reads no more than the old one would only forget what that one has read already.
+            if self.ranker is None or (opened and len(opened.repos) > len(self.ranker.repos)):
+                self.ranker = opened
         problems = self.ranker.refresh() if self.ranker else ()
         if self.ranker:
-            self.ranker.warm(datetime.now(UTC))
+            attempt("reading ahead", partial(self.ranker.warm, datetime.now(UTC)))
         if problems:
             raise Unavailable("some commit histories could not be read", why="; ".join(problems))
 

@@ -40,8 +40,8 @@ class Case(BaseModel):
     created_at: Seconds
     service: str | None = None
     repos: tuple[str, ...] | None = None
-    window_days: Annotated[float, Field(gt=0)] | None = None
-    window_commits: Annotated[int, Field(gt=0)] | None = None
+    window_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] | None = None
+    window_commits: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
     events: tuple[EventLine, ...] = ()
     candidates: tuple[str, ...] | None = None
 

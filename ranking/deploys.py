@@ -33,6 +33,8 @@ _SHA = re.compile(r"[0-9a-f]{7,64}")
 _NO_SERVICE = frozenset(
     {"deploy", "deployed", "deployment", "prod", "production", "release", "releases", "rel", "live", "v"}
 )
+#: The newest steps of a service that are followed: each is compared with those before it.
+_STEPS = 300
 #: Deploys so long before the oldest candidate are looked at too: they tell what ran before.
 _EARLIER = timedelta(days=7)
 #: What a deploy of another service is worth where nothing says how the two stand to each other.
@@ -199,7 +201,7 @@ class Deploys:
     def _newest(self, steps: Sequence[_Step]) -> _Step:
         """The last deploy that brought something: no repeat, no rollback, no canary that was given up."""
         brought: list[_Step] = []
-        for step in steps:
+        for step in steps[-_STEPS:]:
             while not step.canary and brought and brought[-1].canary and not self._includes(step, brought[-1]):
                 brought.pop()
             if not step.back and not any(self._includes(earlier, step) for earlier in brought):
@@ -253,13 +255,15 @@ def read_releases(
 ) -> Deploys:
     """Release tags read as deploys: weak evidence, for repositories whose deploys nobody told.
 
+    Only tags with a date of their own: a plain one may have been put there after the incident.
+
     Args:
         but: names of repositories to leave out.
     """
     told: list[ChangeEvent] = []
     heads: dict[ChangeEvent, Commit] = {}
     for history in histories:
-        tags = [] if history.name in but else [tag for tag in _tags(history, before) if tag.is_release]
+        tags = [] if history.name in but else [tag for tag in _tags(history, before) if tag.is_release and tag.dated]
         earlier = [tag for tag in tags if tag.at < start]
         recent = [*earlier[-1:], *(tag for tag in tags if tag.at >= start)]
         commits = find([history], [tag.sha for tag in recent], before) if recent else {}

@@ -28,9 +28,9 @@ class EventLine(BaseModel):
 
     kind: Literal["deploy", "flag", "config"]
     at: Seconds
-    service: str | None = None
-    sha: str | None = None
-    name: str | None = None
+    service: Annotated[str, Field(max_length=300)] | None = None
+    sha: Annotated[str, Field(max_length=300)] | None = None
+    name: Annotated[str, Field(max_length=300)] | None = None
 
     @property
     def event(self) -> ChangeEvent:

@@ -136,8 +136,10 @@ class History:
         Raises:
             RepositoryError: git failed; the index is as it was.
         """
+        count = self._index.refresh(self.repository, progress)
+        # Only now: another thread may look something up while the index is filled.
         self._tags, self._named = None, {}
-        return self._index.refresh(self.repository, progress)
+        return count
 
     def commits_between(self, start: datetime, end: datetime) -> list[Commit]:
         """Non-merge commits with `start` <= committed_at < `end`, newest first."""
@@ -293,9 +295,10 @@ class History:
         Raises:
             RepositoryError: git failed.
         """
-        if self._tags is None:
-            self._tags = tuple(read_tags(self.repository))
-        return tuple(tag for tag in self._tags if tag.at < before)
+        tags = self._tags
+        if tags is None:
+            tags = self._tags = tuple(read_tags(self.repository))
+        return tuple(tag for tag in tags if tag.at < before)
 
     def held_by(self, heads: Iterable[str], start: datetime) -> dict[str, frozenset[str]]:
         """What each of some commits holds: itself and its ancestors, merges among them, committed at `start` or later.
@@ -318,12 +321,13 @@ class History:
     def paths_named(self, names: Iterable[str]) -> list[str]:
         """Every path, of now or ever, whose file has one of these names."""
         files = frozenset(names)
-        if files not in self._named:
+        found = self._named.get(files)
+        if found is None:
             marks = " OR ".join("path LIKE ?" for _ in files)
             with self._index.connect() as db:
                 rows = db.execute(f"SELECT path FROM paths WHERE {marks}", [f"%{name}" for name in files]).fetchall()  # noqa: S608
-            self._named[files] = sorted(path for (path,) in rows if path.rpartition("/")[2] in files)
-        return self._named[files]
+            found = self._named[files] = sorted(path for (path,) in rows if path.rpartition("/")[2] in files)
+        return found
 
     def files_before(self, paths: Iterable[str], moment: datetime, limit: int = 200_000) -> dict[str, str]:
         """Those of these files that existed in the last commit before a moment, by path, at most `limit` bytes of each.

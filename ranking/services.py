@@ -267,8 +267,10 @@ def _read(history: History, before: datetime) -> dict[str, str]:
     names = {path.rpartition("/")[2] for path in (*SERVICES, *CATALOGS, *COMPOSE, *_CODEOWNERS)}
     fixed = (*SERVICES, *COMPOSE, *_CODEOWNERS)
     paths = [path for path in history.paths_named(names) if path in fixed or path.rpartition("/")[2] in CATALOGS]
-    found = history.files_before(paths[:_MAPS], before) if paths else {}
-    return {path: found[path] for path in sorted(found, key=lambda path: fixed.index(path) if path in fixed else 99)}
+    # The index knows paths of later too: what had not existed by then is gone before the rest is counted.
+    found = history.files_before(paths, before) if paths else {}
+    known = sorted(found, key=lambda path: fixed.index(path) if path in fixed else len(fixed))
+    return {path: found[path] for path in known[:_MAPS]}
 
 
 def _joined(files: Mapping[str, Mapping[str, str]], service_repos: Mapping[str, Sequence[str]]) -> Topology:
@@ -285,11 +287,12 @@ def _joined(files: Mapping[str, Mapping[str, str]], service_repos: Mapping[str, 
 
 def _kept(kept: dict[K, V], key: K, make: Callable[[], V]) -> V:
     """The value kept under a key, made when it is missing; when there are too many, all are forgotten."""
-    if key not in kept:
+    found = kept.get(key)
+    if found is None:
         if len(kept) >= _KEPT:
             kept.clear()
-        kept[key] = make()
-    return kept[key]
+        found = kept[key] = make()
+    return found
 
 
 def _like_repo(words: frozenset[str], commit: Commit) -> bool:

@@ -6,6 +6,7 @@ Does not: decide what a release means for a candidate (`ranking.deploys`).
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Tag:
     #: The full id of the commit it stands on.
     sha: str
     at: datetime
+    #: Whether it tells its own date. A plain tag does not: nobody knows since when it stands there.
+    dated: bool = True
 
     @property
     def is_release(self) -> bool:
@@ -49,7 +52,9 @@ def read_tags(repository: Repository) -> Iterator[Tag]:
     Raises:
         RepositoryError: git failed.
     """
-    for line in repository.run("for-each-ref", "--sort=creatordate", _FORMAT, "refs/tags").splitlines():
-        name, own, peeled, kind, peeled_kind, at = line.split("\0")
+    for line in repository.run("for-each-ref", "--sort=creatordate", _FORMAT, "refs/tags").split("\n"):
+        name, own, peeled, kind, peeled_kind, at = (*line.split("\0"), *[""] * 6)[:6]
         if "commit" in (kind, peeled_kind) and at.isdigit():
-            yield Tag(name=name, sha=own if kind == "commit" else peeled, at=from_unix(int(at)))
+            plain = kind == "commit"
+            with contextlib.suppress(ValueError, OverflowError, OSError):  # a date past the year 9999
+                yield Tag(name=name, sha=own if plain else peeled, at=from_unix(int(at)), dated=not plain)

@@ -1,4 +1,4 @@
-"""The small Llama at work: vectors of short texts, and from them the log-probability of each candidate.
+"""The small Llama at work: vectors of short texts, and how close each candidate is to an incident.
 
 Does: check the weights' digest; run the model's layers in plain torch (importing `transformers` for them costs 3 s of
 every command's start; a test holds the two equal); keep vectors of commits it has read.
@@ -21,7 +21,6 @@ from typing import Any, Protocol
 
 from core.errors import ModelUnavailable
 from core.model import Commit
-from ranking.llama.election import log_softmax
 from ranking.small.texts import INCIDENT_LIMIT, plain, tell
 
 FOLDER = Path(__file__).parent / "weights"
@@ -91,28 +90,12 @@ class SmallLlama:
         except (ModelUnavailable, KeyError):
             return self._folder.name
 
-    def log_probabilities(self, incident: str, commits: Sequence[Commit]) -> list[float]:
-        """The log-probability of each commit, in their order; together they are certain. What the model was trained on.
-
-        Raises:
-            ModelUnavailable: its weights cannot be used.
-        """
-        return log_softmax([SCALE * near for near in self.closeness(incident, commits)])
-
     def closeness(self, incident: str, commits: Sequence[Commit]) -> list[float]:
         """See `CommitReader.closeness`."""
         if not commits:
             return []
         query = self.vectors([plain(incident)[:INCIDENT_LIMIT]], INCIDENT_TOKENS)[0]
         return [float(query @ vector) for vector in self._commit_vectors(commits)]
-
-    def warm(self) -> None:
-        """Load the weights, so that the first incident does not wait for them.
-
-        Raises:
-            ModelUnavailable: they cannot be used.
-        """
-        self._load()
 
     def vectors(self, texts: Sequence[str], tokens: int) -> list[Any]:
         """A unit vector for each text.
@@ -143,6 +126,8 @@ class SmallLlama:
         )
         with self._lock:
             self._kept.update(found)
+            for commit in commits:
+                self._kept.move_to_end(commit.sha)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return [found[commit.sha] for commit in commits]
@@ -156,9 +141,11 @@ class SmallLlama:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf8"))
+        found = json.loads((folder / "config.json").read_text(encoding="utf8"))
     except (OSError, ValueError) as error:
         raise _unusable(folder, str(error)) from error
+    if not isinstance(found, dict) or not found.get("rundown_sha256"):
+        raise _unusable(folder, "config.json is not that of a model that Rundown wrote")
     return found
 
 
@@ -169,7 +156,7 @@ def _read(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
     try:
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != config.get("rundown_sha256", digest):
+        if digest != config["rundown_sha256"]:
             raise _unusable(folder, f"{weights} has SHA-256 {digest[:12]}…, not the one in config.json")
         import torch
         from safetensors.torch import load_file
@@ -180,7 +167,9 @@ def _read(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
         tokenizer.no_truncation()
         able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         kind = torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
-        return tokenizer, config, {name: value.to(kind) for name, value in load_file(weights).items()}
+        read = {name: value.to(kind) for name, value in load_file(weights).items()}
+        embed(config, read, [tokenizer.encode("what is missing shows now").ids])
+        return tokenizer, config, read
     except ModelUnavailable:
         raise
     except Exception as error:  # a damaged tokenizer raises a bare Exception, damaged weights their library's own

@@ -34,6 +34,14 @@ SHA = "3f9a1c2b7d" * 4
         ("Build Success - Increase snapshot create timeout", {"build_state": "passed"}, [], None),
         ("Merged: Raise the pool", {}, [f"https://github.com/a/b/commit/{SHA}"], None),
         ("Deploy of checkout failed", {"sha": SHA}, [], None),
+        ("Deploy failed on host 3", {"sha": SHA}, [], None),
+        (
+            "Deployed checkout: handle failed payments",
+            {"sha": SHA},
+            [],
+            ("deploy", SHA, "Deployed checkout: handle failed payments"),
+        ),
+        ("Deploy api: fix error page", {"sha": SHA}, [], ("deploy", SHA, "Deploy api: fix error page")),
         ("Deploy of checkout", {"sha": SHA, "status": "cancelled"}, [], None),
     ],
 )

@@ -86,6 +86,18 @@ def test_a_case_chooses_among_the_repositories_given(shop, make_repo, home, tmp_
         ('{"id": "a", "title": "x", "created_at": 1e300}', "created_at: Input should be less than"),
         ('{"id": "a", "title": "x", "created_at": NaN}', "created_at"),
         ('{"id": "a", "title": "x", "created_at": 1, "window_commits": 0}', "window_commits: Input should be greater"),
+        ('{"id": "a", "title": "x", "created_at": 1, "window_days": 1e7}', "window_days: Input should be less than"),
+        ('{"id": "a", "title": "x", "created_at": 1, "window_days": Infinity}', "window_days"),
+        (
+            '{"id": "a", "title": "x", "created_at": 1, "window_commits": 99999999999}',
+            "window_commits: Input should be",
+        ),
+        (
+            json.dumps(
+                {"id": "a", "title": "x", "created_at": 1, "events": [{"kind": "flag", "at": 1, "name": "n" * 999}]}
+            ),
+            "events.0.name",
+        ),
         ('{"id": "a", "title": "x", "created_at": 1, "events": [{"kind": "war", "at": 1}]}', "events.0.kind"),
         ('{"id": "a", "title": "x", "created_at": 1, "repos": ["web"]}', "(web) none is among those given (shop)"),
         (json.dumps(case()), "its id 'c1' is that of line 1"),

@@ -115,7 +115,7 @@ def test_tags_are_those_made_before(story, monkeypatch):
     git(path, "tag", "-a", "-m", "x", "later", shas[0])
     history.refresh()
 
-    first = Tag(name="v1.0.0", sha=shas[1], at=NOON - timedelta(hours=80))
+    first = Tag(name="v1.0.0", sha=shas[1], at=NOON - timedelta(hours=80), dated=False)
     second = Tag(name="checkout/v2", sha=shas[2], at=NOON - timedelta(hours=5))
     assert history.tags(NOON) == (first, second)
     assert history.tags(NOON - timedelta(hours=5)) == (first,)

@@ -125,9 +125,19 @@ def test_damaged_weights_are_refused(tmp_path):
     weights.write_bytes(content)
 
     with pytest.raises(ModelUnavailable) as refused:
-        SmallLlama(tmp_path).warm()
+        SmallLlama(tmp_path).vectors(["x"], 8)
 
     assert [part in str(refused.value) for part in (str(weights), "SHA-256", "install Rundown again")] == [True] * 3
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "{}", "{", '{"rundown_sha256": "0"}'])
+def test_a_damaged_config_is_refused(tmp_path, content):
+    """Whatever is wrong with it, the ranking hears one error, and the release still has a name."""
+    (make_small(tmp_path) / "config.json").write_text(content)
+
+    with pytest.raises(ModelUnavailable, match="install Rundown again"):
+        SmallLlama(tmp_path).vectors(["x"], 8)
+    assert SmallLlama(tmp_path).name == tmp_path.name
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
