@@ -27,6 +27,11 @@ PATHS = 20
 REPEATS = 3
 
 
+def term_weights(wanted: Mapping[str, int], rarity: Mapping[str, float]) -> dict[str, float]:
+    """What each term of the incident is worth: its rarity, as often as it is said."""
+    return {term: rarity[term] * min(count, REPEATS) for term, count in wanted.items()}
+
+
 def named_repositories(measurer: Measurer) -> None:
     """Whether the incident names the repository, by a word that tells it from the others."""
     table, wanted = measurer.table, measurer.wanted
@@ -52,7 +57,7 @@ def path_histories(measurer: Measurer, histories: Mapping[str, History], chosen:
     """How much of the incident the earlier commits of a candidate's files talk about."""
     table, moment = measurer.table, measurer.question.moment
     rarity = places.rarity(measurer.wanted, measurer.counts)
-    weights = {term: rarity[term] * min(count, REPEATS) for term, count in measurer.wanted.items()}
+    weights = term_weights(measurer.wanted, rarity)
     for repo, indexes in by_repo(table.commits, chosen).items():
         paths = {change.path for index in indexes for change in table.commits[index].files[: places.PATHS]}
         told = histories[repo].words_of_paths(paths, moment, places.DEPTH + 1)

@@ -201,16 +201,12 @@ def _names(identifiers: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _weights(wanted: Mapping[str, int], rarity: Mapping[str, float]) -> dict[str, float]:
-    return {term: rarity[term] * min(count, context.REPEATS) for term, count in wanted.items()}
-
-
 def _words(measurer: Measurer) -> None:
     """Message and paths against the incident's words: the share they hold, and the place BM25 gives."""
     table, messages = measurer.table, measurer.messages
     model = Bm25([message.whole for message in messages])
     rarity = model.rarity(measurer.wanted)
-    weights = _weights(measurer.wanted, rarity)
+    weights = context.term_weights(measurer.wanted, rarity)
     scores = model.scores(weights)
     for index, message in enumerate(messages):
         table.put("overlap", index, _overlap(weights, message.whole), measurer.shared(message.whole, rarity))
@@ -222,7 +218,7 @@ def _words(measurer: Measurer) -> None:
         ("paths", [message.paths for message in messages]),
     ):
         part = Bm25(documents)
-        found = part.scores(_weights(measurer.wanted, part.rarity(measurer.wanted)))
+        found = part.scores(context.term_weights(measurer.wanted, part.rarity(measurer.wanted)))
         top = max(found, default=0.0) or 1.0
         table.columns[feature] = [score / top for score in found]
 
@@ -231,7 +227,7 @@ def _changed_lines(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
     """Changed lines against the incident's words: the best hunk, and message and lines together."""
     table = measurer.table
     whole = Bm25([found.whole for found in lines.values()])
-    weights = _weights(measurer.wanted, whole.rarity(measurer.wanted))
+    weights = context.term_weights(measurer.wanted, whole.rarity(measurer.wanted))
     sizes = [sum(words.values()) for found in lines.values() for _, words in found.hunks]
     mean = sum(sizes) / max(1, len(sizes)) or 1.0
     hunks = {index: _best_hunk(found, weights, mean) for index, found in lines.items()}
@@ -242,7 +238,7 @@ def _changed_lines(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
     for index, found in lines.items():
         table.put("overlap", index, _overlap(weights, measurer.messages[index].whole, found.whole))
     together = Bm25([measurer.messages[index].whole + found.whole for index, found in lines.items()])
-    scores = together.scores(_weights(measurer.wanted, together.rarity(measurer.wanted)))
+    scores = together.scores(context.term_weights(measurer.wanted, together.rarity(measurer.wanted)))
     best = max(scores, default=0.0) or 1.0
     for index, score in zip(lines, scores, strict=True):
         table.put("message_and_lines", index, score / best)
