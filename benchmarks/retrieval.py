@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from core.access import PUBLIC
 from core.store import open_store
 from ingest.sources import open_source
 from ingest.sync import Ingestor
@@ -39,7 +40,7 @@ def ways(index: EdgeIndex, embedder: Embedder) -> dict[str, Way]:
 
     def plain(views: Callable[[str], list[View]]) -> Way:
         def look(text: str) -> list[str]:
-            hits = index.search(views(text), Scope(readers=("*",)), limit=200)
+            hits = index.search(views(text), Scope(audience=PUBLIC), limit=200)
             return list(dict.fromkeys(hit.chunk.doc_id for hit in hits))[:10]
 
         return look

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bot import blocks
 from bot.investigation import Gathered, Investigator, Ranked, clean
 from bot.steps import LiveSteps, opened_by
+from core.access import Audience
 from core.errors import SlackUnavailable
 from core.model import Evidence, Feedback, Incident, IncidentEvent, Note, Ranking, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
@@ -102,7 +103,7 @@ class Desk:
         ranking = from_json(Ranked, found["rank"]).ranking if "rank" in found else None
         evidence = list(gathered.evidence)
         words = f"{question}\n{incident.title}" if incident else question
-        passages, gap, _ = self._investigator.search(words, incident, limit=PASSAGES, readers=("*", channel))
+        passages, gap, _ = self._investigator.search(words, incident, limit=PASSAGES, audience=Audience.of((channel,)))
         known = {(item.doc_id, item.section) for item in evidence}
         fresh = [item for item in passages if (item.doc_id, item.section) not in known]
         evidence += [replace(item, id=f"E{place}") for place, item in enumerate(fresh, start=len(evidence) + 1)]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from core.access import PUBLIC, Audience
 from core.errors import RundownError, Unavailable
 from core.model import Draft, Evidence, Incident, Ranking, Tier, from_json, to_json
 from core.redaction import redact_json
@@ -103,11 +104,11 @@ class Investigator:
         self.drafter = drafter
         self._documents, self._commits, self._window_days = documents, commits, window_days
 
-    def gather(self, incident: Incident, readers: Sequence[str] = ("*",)) -> Gathered:
+    def gather(self, incident: Incident, audience: Audience = PUBLIC) -> Gathered:
         """Runbook sections, wiki pages and past incidents that may help, best first, as of the incident's time.
 
         Args:
-            readers: who will read the result: a document is used only if one of these may read it.
+            audience: who will see the result: a document is used only if all of them may read it.
         """
         started = time.monotonic()
         incident = clean(incident)
@@ -116,9 +117,9 @@ class Investigator:
         whole = True
         for tiers, limit in (((Tier.RUNBOOK, Tier.WIKI), GUIDES), ((Tier.PAST_INCIDENT,), PAST)):
             part, gap, answered = self.search(
-                incident.text, incident, tiers=tiers, limit=limit, before=incident.created_at, readers=readers
+                incident.text, incident, tiers=tiers, limit=limit, before=incident.created_at, audience=audience
             )
-            part = self._completed(part, incident, readers)
+            part = self._completed(part, incident, audience)
             found += part
             gaps += [gap] if gap and gap not in gaps else []
             whole = whole and answered
@@ -133,7 +134,7 @@ class Investigator:
         incident: Incident | None,
         *,
         limit: int,
-        readers: Sequence[str],
+        audience: Audience,
         tiers: tuple[Tier, ...] | None = None,
         before: datetime | None = None,
     ) -> tuple[list[Evidence], str | None, bool]:
@@ -144,7 +145,7 @@ class Investigator:
             retriever = self._documents()
             return (
                 retriever.search(
-                    words, limit=limit, service=service, before=before, readers=readers, tiers=tiers, floor=True
+                    words, limit=limit, service=service, before=before, audience=audience, tiers=tiers, floor=True
                 )
                 if retriever
                 else None
@@ -155,7 +156,7 @@ class Investigator:
             return [], "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`", True
         return found or [], gap, gap is None
 
-    def _completed(self, found: list[Evidence], incident: Incident, readers: Sequence[str]) -> list[Evidence]:
+    def _completed(self, found: list[Evidence], incident: Incident, audience: Audience) -> list[Evidence]:
         """The first document found with the sections that tell what to do, or what helped.
 
         The search finds the section that reads like the alert: how it shows, or how it began. The responder needs the one after.
@@ -163,7 +164,7 @@ class Investigator:
 
         def act() -> list[Evidence]:
             retriever = self._documents()
-            return retriever.sections(found[0].id, before=incident.created_at, readers=readers) if retriever else []
+            return retriever.sections(found[0].id, before=incident.created_at, audience=audience) if retriever else []
 
         if not found or found[0].tier is Tier.WIKI:
             return found

@@ -204,30 +204,16 @@ def _run(
 
 
 def _sync(ingestor: Ingestor, specs: Sequence[str], settings: Settings, progress: Progress) -> list[SyncReport]:
+    from ingest.sources import open_source
+
     reports = []
     for spec in specs:
 
         def tell(seen: int, name: str = spec) -> None:
             progress(f"reading {name}", seen)
 
-        reports.append(ingestor.sync(_open_source(spec, settings), tell))
+        reports.append(ingestor.sync(open_source(spec, settings), tell))
     return reports
-
-
-def _open_source(spec: str, settings: Settings) -> Any:
-    """The source a person named: a path, or "pagerduty:" for past incidents.
-
-    Raises:
-        UsageError: it names nothing that can be read.
-    """
-    if spec.rstrip(":") == "pagerduty":
-        from ingest.pagerduty import PagerDutySource
-        from ingest.pagerduty_client import open_client
-
-        return PagerDutySource(open_client(settings), services=settings.pagerduty_services)
-    from ingest.sources import open_source
-
-    return open_source(spec, docs_url=settings.docs_url)
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -289,9 +275,11 @@ def ingest_sources(
     specs: Sequence[str], *, watch: bool, progress: Progress, show: Callable[[str], None] | None
 ) -> list[dict[str, Any]]:
     """Sync sources into the index, once or until interrupted; what each run did."""
+    from ingest.sources import open_source
+
     settings = read_settings()
     for spec in specs:
-        _open_source(spec, settings)  # a wrong name is told before the model loads
+        open_source(spec, settings)  # a wrong name is told before the model loads
     with open_library(settings, open_store(settings.store_url)) as library:
         while True:
             reports = _sync(library.ingestor, specs, settings, progress)
@@ -340,7 +328,7 @@ def search_once(query: str, *, limit: int) -> list[dict[str, Any]]:
     """The documents that match a query, best first."""
     settings = read_settings()
     with open_library(settings, open_store(settings.store_url)) as library:
-        found = library.retriever.search(query, limit=limit, readers=("*",))
+        found = library.retriever.search(query, limit=limit)
     return [to_json(item) for item in found]
 
 

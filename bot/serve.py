@@ -237,7 +237,7 @@ class Server:
 
         assert self.library is not None, "opened just before"
         for spec in self.settings.docs:
-            self.library.ingestor.sync(open_source(spec, docs_url=self.settings.docs_url))
+            self.library.ingestor.sync(open_source(spec, self.settings))
         if self._past_incidents is not None:
             self.library.ingestor.sync(self._past_incidents)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot import blocks, pagerduty
 from bot.card import Card, Step, StepName
 from bot.investigation import Changes, Drafted, Gathered, Investigator, Ranked, attempt, clean
+from core.access import Audience
 from core.errors import SlackUnavailable
 from core.model import Incident, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
@@ -111,8 +112,8 @@ class LiveSteps:
             event, gap = attempt("PagerDuty's details of the incident", lambda: enrich(incident_id))
             if event is not None:
                 self._store.record_events([event])
-        readers = ("*", self._store.channel_of(incident_id) or "*")
-        gathered = self._investigator.gather(self._incident(incident_id), readers=readers)
+        audience = Audience.of(filter(None, (self._store.channel_of(incident_id),)))
+        gathered = self._investigator.gather(self._incident(incident_id), audience=audience)
         if gap:
             gathered = replace(gathered, gaps=(gap, *gathered.gaps), whole=False)
         if not gathered.whole:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
+from core.access import EVERYONE
+
 T = TypeVar("T")
 
 
@@ -198,12 +200,21 @@ class Document:
     updated_at: datetime | None = None
     #: When the thing it tells of happened; for past incidents. Retrieval at time t reads only what existed before t.
     occurred_at: datetime | None = None
-    #: Who may read it: Slack channel ids, user group names, or "*" for everyone. Empty means nobody.
-    readers: tuple[str, ...] = ("*",)
+    #: Who may read it, as `core.access` writes principals: "*", "user:…", "group:…", a Slack channel id. Empty means nobody.
+    readers: tuple[str, ...] = (EVERYONE,)
+    #: The source's own mark of this state of it, its readers included: while it stays the same, nothing changed. None if it has none.
+    version: str | None = None
+    #: When somebody last vouched for what it says.
+    reviewed_at: datetime | None = None
+    #: The page that it names as its runbook; an alert rule does.
+    runbook_url: str | None = None
+    #: What was taken out of it because a reader of the page would not see it, a short line each.
+    hidden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _aware("Document.updated_at", self.updated_at)
         _aware("Document.occurred_at", self.occurred_at)
+        _aware("Document.reviewed_at", self.reviewed_at)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,10 +81,32 @@ class Settings(BaseSettings):
         None,
         description='File of deploys and switches that your CI appends to, a line of JSON each: {"kind":"deploy","at":1715688000,"service":"checkout","sha":"…"}; kind may be flag or config, with "name".',
     )
-    docs: Paths = Field((), description="Folders or git repositories of runbooks, wiki pages and past incidents.")
+    docs: Words = Field(
+        (),
+        description="Where runbooks, wiki pages and past incidents are: folders, git repositories, or services as `rundown ingest` takes them.",
+    )
     docs_url: str | None = Field(
         None, description="Address that document paths are relative to, to make links of them."
     )
+    mediawiki_user: str | None = Field(
+        None, description="Bot password's name for a MediaWiki that asks for a login, Account@purpose."
+    )
+    mediawiki_password: SecretStr | None = Field(None, description="That bot password, made on Special:BotPasswords.")
+    mediawiki_readers: Words = Field(
+        (),
+        description="Who may read such a wiki: group:sre, user:anna@example.org, a Slack channel's id, or *. Empty: its pages are not read.",
+    )
+    confluence_url: str | None = Field(
+        None,
+        description="Confluence's address: https://<site>.atlassian.net, or the base URL of your Data Center.",
+    )
+    confluence_user: str | None = Field(
+        None, description="E-mail of the Atlassian account whose API token it is. Unset for Data Center."
+    )
+    confluence_token: SecretStr | None = Field(
+        None, description="API token of that account, or a personal access token of your Data Center. Reading suffices."
+    )
+    confluence_spaces: Words = Field((), description="Keys of the spaces that the source confluence: stands for.")
     window_days: float = Field(14.0, gt=0, description="Days before an incident in which commits are candidates.")
 
     qdrant_url: str | None = Field(None, description="Qdrant server. Unset: Qdrant's engine inside the process.")
@@ -127,11 +149,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
     @field_validator(
-        "pagerduty_webhook_secrets", "pagerduty_services", "listen_channels", "repos", "docs", mode="before"
+        "pagerduty_webhook_secrets", "pagerduty_services", "confluence_spaces", "listen_channels", "repos", "docs", "mediawiki_readers", mode="before"
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(str(part) for part in value)
 
     @field_validator("home")
     @classmethod
@@ -143,7 +167,7 @@ class Settings(BaseSettings):
     def _expand_one(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value else None
 
-    @field_validator("repos", "docs")
+    @field_validator("repos")
     @classmethod
     def _expand(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(path.expanduser() for path in value)

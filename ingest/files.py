@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from core.access import EVERYONE, group, user
 from core.model import Document, Tier
 from ingest.postmortem import as_time, occurred_at, tier_of
 from ingest.sources import Skipped
@@ -183,10 +184,20 @@ def _changed(front: Mapping[str, Any], *, past: bool) -> datetime | None:
 def _readers(front: Mapping[str, Any]) -> tuple[str, ...]:
     """Who may read it: everyone if it does not say, nobody if what it says cannot be understood."""
     if "readers" not in front:
-        return ("*",)
+        return (EVERYONE,)
     value = front["readers"]
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list) or not all(isinstance(reader, (str, int)) for reader in value):
         raise _Refused("its front matter does not say who may read it: `readers` must be a list of names")
-    return tuple(str(reader).strip() for reader in value if str(reader).strip())
+    return tuple(_principal(str(reader).strip()) for reader in value if str(reader).strip())
+
+
+def _principal(name: str) -> str:
+    """A reader as people write it: an e-mail address, a Slack channel's id, or a group's name."""
+    if name == EVERYONE or re.fullmatch(r"[CG][A-Z0-9]{6,}", name):
+        return name
+    kind, _, rest = name.partition(":")
+    if kind in ("user", "group") and rest:
+        return user(rest) if kind == "user" else group(rest)
+    return user(name) if "@" in name else group(name)

@@ -8,13 +8,13 @@ it was written: copying sets that.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from core.errors import DocumentError
 from core.model import Document
 from ingest.files import MAX_BYTES, address_of, is_document, make_document
-from ingest.sources import Skipped
+from ingest.sources import NOTHING, Skipped
 
 
 class FolderSource:
@@ -33,7 +33,7 @@ class FolderSource:
         """ "folder:" and the absolute path."""
         return f"folder:{self._root}"
 
-    def documents(self) -> Iterator[Document | Skipped]:
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Document | Skipped]:
         """Everything below the folder.
 
         Raises:

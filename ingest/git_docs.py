@@ -8,7 +8,7 @@ Does not: fetch, check out, or look at uncommitted files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from urllib.parse import quote
 from core.errors import RepositoryError
 from core.model import Document, from_unix
 from ingest.files import MAX_BYTES, SUFFIXES, address_of, is_document, make_document
-from ingest.sources import Skipped
+from ingest.sources import NOTHING, Skipped
 
 if TYPE_CHECKING:
     from git import Repo
@@ -58,7 +58,7 @@ class GitSource:
         """ "git:" and the absolute path."""
         return f"git:{self._path}"
 
-    def documents(self) -> Iterator[Document | Skipped]:
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Document | Skipped]:
         """Every document of the last commit.
 
         Raises:

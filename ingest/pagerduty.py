@@ -15,9 +15,10 @@ from urllib.parse import quote, urlsplit
 
 from core.errors import PagerDutyUnavailable
 from core.model import Document, Tier
+from core.settings import Settings
 from ingest import pagerduty_fields as f
-from ingest.pagerduty_client import LIST_END, PagerDutyClient, PagerDutyRefused
-from ingest.sources import Skipped
+from ingest.pagerduty_client import LIST_END, PagerDutyClient, PagerDutyRefused, open_client
+from ingest.sources import NOTHING, Skipped
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,16 @@ _LONGEST, _SHORTEST = timedelta(days=179), timedelta(hours=1)
 _SETTLED = timedelta(days=7)
 _ENDS = re.compile(r"\b(resolv|resolution|fix|root cause|mitigat|rolled back|rollback|revert)", re.IGNORECASE)
 _MARKUP = re.compile(r"^([ \t]*)(#|=|---|```|~~~)", re.MULTILINE)
+
+
+def open(rest: str, settings: Settings) -> PagerDutySource:
+    """Past incidents of the configured account: "pagerduty:", or "pagerduty:P123+P456" for those services alone.
+
+    Raises:
+        SettingsError: no REST key is configured.
+    """
+    named = tuple(part.strip() for part in rest.split("+") if part.strip())
+    return PagerDutySource(open_client(settings), services=named or settings.pagerduty_services)
 
 
 def _now() -> datetime:
@@ -62,7 +73,7 @@ class PagerDutySource:
         """ "pagerduty:" and the API's host."""
         return f"pagerduty:{urlsplit(self._client.url).hostname}"
 
-    def documents(self) -> Iterator[Document | Skipped]:
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Document | Skipped]:
         """Every resolved incident, oldest first. Two requests each, so about two incidents a second.
 
         Raises:

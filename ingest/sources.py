@@ -1,6 +1,7 @@
 """Where documents come from: one protocol, and the choice of reader for a folder or repository.
 
-Does: define what a source promises (`Source`, `Skipped`), and open the right reader for what a person typed.
+Does: define what a source promises (`Source`, `Skipped`, `Held`), and open the right reader for what a person typed. A new
+source is one module with an `open(rest, settings)`, and a line in `_KINDS`.
 Does not: read, convert or index documents; each source has its own module.
 
 A source promises three things that syncing with deletes rests on:
@@ -11,13 +12,16 @@ A source promises three things that syncing with deletes rests on:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from core.errors import DocumentError
 from core.model import Document
+from core.settings import Settings, read_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,19 @@ class Skipped:
     unreadable: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A document that is as it was when it was last stored, so that nobody fetched it again."""
+
+    doc_id: str
+
+
+#: What a source lists.
+Listed = Document | Skipped | Held
+#: Of nothing is known what was stored.
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 class Source(Protocol):
     """Anything that can list all its documents."""
 
@@ -40,8 +57,12 @@ class Source(Protocol):
         """Stable name of the source, for example "folder:/srv/runbooks"; `Document.source` of everything it lists."""
         ...
 
-    def documents(self) -> Iterator[Document | Skipped]:
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
         """Everything there is, once each.
+
+        Args:
+            held: document id to the `Document.version` with which it is stored. Of one that still has that version, `Held`
+                is enough.
 
         Raises:
             core.errors.RundownError: the list cannot be completed. Nothing may be concluded from what came before.
@@ -56,37 +77,57 @@ class ListSource:
         name: the source's name; documents are listed as its own, whatever source they tell.
     """
 
-    def __init__(self, name: str, *items: Document | Skipped | Exception) -> None:
+    def __init__(self, name: str, *items: Listed | Exception) -> None:
         self.name, self.items = name, list(items)
 
-    def documents(self) -> Iterator[Document | Skipped]:
-        """What it was given, in order."""
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
+        """What it was given, in order; of a document with the version that is held, only that it is."""
         for item in self.items:
             if isinstance(item, Exception):
                 raise item
-            yield replace(item, source=self.name) if isinstance(item, Document) else item
+            if isinstance(item, Document) and item.version is not None and held.get(item.id) == item.version:
+                yield Held(doc_id=item.id)
+            else:
+                yield replace(item, source=self.name) if isinstance(item, Document) else item
 
 
-def open_source(spec: str | Path, *, docs_url: str | None = None) -> Source:
-    """The reader for a path.
+#: What stands before the colon, and the module that reads it.
+_KINDS = {"pagerduty": "ingest.pagerduty"}
+
+
+def open_source(spec: str | Path, settings: Settings | None = None) -> Source:
+    """The reader for what a person named.
 
     Args:
         spec: a folder of documents, or a git repository (a work tree's root or a bare one), which is read at its HEAD.
-            "folder:PATH" and "git:PATH" say which is meant.
-        docs_url: address that document paths are relative to, to make links of them.
+            "folder:PATH" and "git:PATH" say which is meant. Or a service: its kind, a colon, and what of it.
+        settings: addresses and keys of services, and the address that document paths are relative to; those of this
+            process unless given.
 
     Raises:
         DocumentError: there is nothing that can be read at that path.
+        SettingsError: a service is not configured.
+        UsageError: what follows the colon names nothing.
     """
+    kind, separator, rest = str(spec).partition(":")
+    settings = settings or read_settings()
+    if separator and kind in _KINDS:
+        opened: Source = importlib.import_module(_KINDS[kind]).open(rest, settings)
+        return opened
+    return _open_path(str(spec), settings.docs_url)
+
+
+def _open_path(spec: str, docs_url: str | None) -> Source:
     from ingest.folder import FolderSource
     from ingest.git_docs import GitSource, is_repository
 
-    kind, path = _split(str(spec))
+    kind, path = _split(spec)
     if not path.is_dir():
         raise DocumentError(
             f"cannot read documents from {str(path)!r}",
             why="it is a file" if path.exists() else "it does not exist",
-            way_out="give a folder of Markdown, HTML, AsciiDoc or text, or a git repository of them",
+            way_out="give a folder of Markdown, HTML, AsciiDoc or text, a git repository of them, or one of: "
+            + ", ".join(f"{kind}:" for kind in _KINDS),
         )
     if kind == "git" or (kind is None and is_repository(path)):
         return GitSource(path, docs_url=docs_url)

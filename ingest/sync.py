@@ -22,7 +22,7 @@ from core.errors import DocumentError
 from core.model import Document, to_json
 from ingest.chunking import VERSION as CUT
 from ingest.chunking import Piece, cut
-from ingest.sources import Skipped, Source
+from ingest.sources import Held, Listed, Skipped, Source
 from retrieval.chunk import Chunk, Vectors, space_of
 from retrieval.embedding import Embedder
 from retrieval.index import VectorIndex
@@ -50,6 +50,8 @@ class SyncReport:
     unchanged: int = 0
     #: What the source holds that did not become a document.
     skipped: tuple[Skipped, ...] = ()
+    #: Of documents stored in this run: id, and what was taken out of it that a reader of the page would not see.
+    hidden: tuple[tuple[str, str], ...] = ()
 
     @property
     def seen(self) -> int:
@@ -80,7 +82,7 @@ class Ingestor:
                 stored until then stays, nothing was forgotten, and it is safe to run again.
         """
         run = _Run(self._store, self._index, self._embedder, source.name, progress or (lambda done: None))
-        for item in source.documents():
+        for item in source.documents(run.held):
             run.take(item)
         run.flush()
         run.forget_gone()
@@ -111,10 +113,18 @@ class _Run:
         self._space = space_of(embedder)
         self._prepare()
         self.report = SyncReport(source=source)
-        manifest, held = store.manifest(source), index.digests(source)
+        manifest, stored = store.manifest(source), index.digests(source)
         #: What the manifest and the index agree on. Anything else is stored again.
-        self._sound = {doc_id: digest for doc_id, digest in manifest.items() if held.get(doc_id) == digest}
-        self._known = manifest.keys() | held.keys()
+        self._sound = {doc_id: known for doc_id, known in manifest.items() if stored.get(doc_id) == known.digest}
+        self._known = manifest.keys() | stored.keys()
+        #: How documents are made into points now. A version that was stored otherwise is not told to the source.
+        self._making = _short_digest(self._space, CUT)
+        #: Document id to the source's version of it, for those that are stored as they would be stored now.
+        self.held = {
+            doc_id: known.version.removeprefix(f"{self._making} ")
+            for doc_id, known in self._sound.items()
+            if known.version is not None and known.version.startswith(f"{self._making} ")
+        }
         self._kept: set[str] = set()
         self._pending: list[tuple[Document, str, list[Piece]]] = []
 
@@ -125,8 +135,11 @@ class _Run:
             self._index.reset()
         self._index.prepare(self._space, self._embedder.dimension)
 
-    def take(self, item: Document | Skipped) -> None:
+    def take(self, item: Listed) -> None:
         """Look at one thing the source lists, and put it aside if it must be stored."""
+        if isinstance(item, Held):
+            self._keep(item)
+            return
         if isinstance(item, Document) and (reason := self._unfit(item)):
             item = Skipped(doc_id=item.id, reason=reason)
         if isinstance(item, Skipped):
@@ -135,12 +148,35 @@ class _Run:
         self._kept.add(item.id)
         document = _clean(item)
         digest = _digest(document, self._space)
-        if self._sound.get(document.id) == digest:
+        sound = self._sound.get(document.id)
+        if sound is not None and sound.digest == digest:
+            if sound.version != self._version(document):
+                self._remember(document, digest, sound.chunks)
             self.report = replace(self.report, unchanged=self.report.unchanged + 1)
             return
         self._pending.append((document, digest, cut(document.title, document.text)))
         if sum(len(pieces) for _, _, pieces in self._pending) >= _BATCH:
             self.flush()
+
+    def _keep(self, item: Held) -> None:
+        """A document that the source did not fetch, because it is as it was."""
+        if item.doc_id not in self.held:
+            raise DocumentError(
+                f"cannot sync {self._source!r}",
+                why=f"it says that {item.doc_id!r} is unchanged, which was never stored from it as it would be now",
+                way_out="this is a defect of that source's reader: report it",
+            )
+        if item.doc_id not in self._kept:
+            self._kept.add(item.doc_id)
+            self.report = replace(self.report, unchanged=self.report.unchanged + 1)
+
+    def _version(self, document: Document) -> str | None:
+        return None if document.version is None else f"{self._making} {document.version}"
+
+    def _remember(self, document: Document, digest: str, chunks: int) -> None:
+        self._store.set_indexed(
+            self._source, document.id, digest=digest, chunks=chunks, version=self._version(document)
+        )
 
     def _unfit(self, document: Document) -> str:
         if document.id in self._kept:
@@ -169,12 +205,16 @@ class _Run:
         for document, digest, pieces in self._pending:
             if document.id in self._known:
                 self._index.delete(self._source, document.id, keep=len(pieces))
-            self._store.set_indexed(self._source, document.id, digest=digest, chunks=len(pieces))
+            self._remember(document, digest, len(pieces))
         fresh = sum(document.id not in self._known for document, _, _ in self._pending)
         self.report = replace(
             self.report,
             added=self.report.added + fresh,
             updated=self.report.updated + len(self._pending) - fresh,
+            hidden=(
+                *self.report.hidden,
+                *((document.id, "; ".join(document.hidden)) for document, _, _ in self._pending if document.hidden),
+            ),
         )
         self._pending.clear()
         self._progress(self.report.seen)
@@ -207,9 +247,13 @@ def _clean(document: Document) -> Document:
 
 
 def _digest(document: Document, space: str) -> str:
-    """What changes when anything stored of a document would."""
-    facts = [to_json(document), space, CUT]
+    """What changes when anything stored of a document would. Its version alone is no change."""
+    facts = [to_json(replace(document, version=None)), space, CUT]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _short_digest(*facts: str) -> str:
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
 
 
 def _chunk(document: Document, digest: str, space: str, piece: Piece, *, number: int, of: int) -> Chunk:
@@ -229,6 +273,8 @@ def _chunk(document: Document, digest: str, space: str, piece: Piece, *, number:
         updated_at=document.updated_at,
         occurred_at=document.occurred_at,
         readers=document.readers,
+        reviewed_at=document.reviewed_at,
+        runbook_url=document.runbook_url,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from core.access import Audience
 from core.errors import IndexUnavailable
 from core.model import Tier, from_unix
 from retrieval.embedding import Embedder
@@ -54,6 +55,8 @@ class Chunk:
     updated_at: datetime | None = None
     occurred_at: datetime | None = None
     readers: tuple[str, ...] = ()
+    reviewed_at: datetime | None = None
+    runbook_url: str | None = None
 
     @property
     def id(self) -> str:
@@ -106,8 +109,8 @@ class View:
 class Scope:
     """The bounds of a search. They are part of the query: nothing outside them is ever fetched."""
 
-    #: A document is seen if it names any of these as its reader. Nobody named, nothing seen.
-    readers: tuple[str, ...]
+    #: Who will see what is found: a document is seen only if all of them may read it. Nobody known, nothing seen.
+    audience: Audience
     #: Only these tiers; None for all.
     tiers: tuple[Tier, ...] | None = None
     #: Only what existed before this time: a document that tells of something at or after it, or was changed at or after
@@ -116,10 +119,14 @@ class Scope:
     #: Only this document, by source and id.
     document: tuple[str, str] | None = None
 
-    @property
-    def wanted(self) -> dict[str, list[str]]:
-        """Payload field to the values of which it must hold one."""
-        wanted = {"readers": list(self.readers)}
+    def wanted(self, accesses: Iterable[str]) -> dict[str, list[str]]:
+        """Payload field to the values of which it must hold one.
+
+        Args:
+            accesses: the values of "access" that the index holds. A piece whose value is not among them, because it has
+                none or a new one, is not seen.
+        """
+        wanted = {"access": [value for value in accesses if self.audience.may_read(value.split("\n"))]}
         if self.tiers is not None:
             wanted["tier"] = [tier.value for tier in self.tiers]
         if self.document is not None:
@@ -134,7 +141,7 @@ INDEXED = {
     "number": "integer",
     "tier": "keyword",
     "service": "keyword",
-    "readers": "keyword",
+    "access": "keyword",
     "known_at": "float",
 }
 
@@ -143,6 +150,7 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
     """What is stored beside the vectors. `known_at` is the first moment at which the piece could have been read."""
     times = {"updated_at": chunk.updated_at, "occurred_at": chunk.occurred_at}
     seconds = {name: at.timestamp() for name, at in times.items() if at is not None}
+    known_at = max(seconds.values(), default=None)
     payload: dict[str, Any] = {
         "source": chunk.source,
         "doc_id": chunk.doc_id,
@@ -154,10 +162,18 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
         "tier": chunk.tier.value,
         "digest": chunk.digest,
         "space": chunk.space,
-        "readers": list(chunk.readers),
+        # One value for a whole list of readers: a search asks for the few lists that its audience may read, however many
+        # people are in the channel.
+        "access": "\n".join(sorted(set(chunk.readers))),
         **seconds,
     }
-    optional = {"url": chunk.url, "service": chunk.service, "known_at": max(seconds.values(), default=None)}
+    optional = {
+        "url": chunk.url,
+        "service": chunk.service,
+        "known_at": known_at,
+        "reviewed_at": None if chunk.reviewed_at is None else chunk.reviewed_at.timestamp(),
+        "runbook_url": chunk.runbook_url,
+    }
     return payload | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -191,7 +207,11 @@ def _damaged(why: str) -> IndexUnavailable:
 
 
 def _from_payload(payload: Mapping[str, Any]) -> Chunk:
-    times = {name: from_unix(payload[name]) for name in ("updated_at", "occurred_at") if payload.get(name) is not None}
+    times = {
+        name: from_unix(payload[name])
+        for name in ("updated_at", "occurred_at", "reviewed_at")
+        if payload.get(name) is not None
+    }
     return Chunk(
         source=payload["source"],
         doc_id=payload["doc_id"],
@@ -203,7 +223,9 @@ def _from_payload(payload: Mapping[str, Any]) -> Chunk:
         tier=Tier(payload["tier"]),
         digest=payload["digest"],
         space=payload["space"],
-        readers=tuple(payload["readers"]),
+        readers=tuple(reader for reader in payload["access"].split("\n") if reader),
+        reviewed_at=times.get("reviewed_at"),
+        runbook_url=payload.get("runbook_url"),
         url=payload.get("url"),
         service=payload.get("service"),
         updated_at=times.get("updated_at"),
@@ -211,6 +233,8 @@ def _from_payload(payload: Mapping[str, Any]) -> Chunk:
     )
 
 
+#: Different lists of readers that an index may hold; documents with further ones are not found.
+MAX_ACCESSES = 100_000
 #: What `digests_of` needs of each piece.
 DIGEST_FIELDS = ["doc_id", "digest", "of"]
 

@@ -18,6 +18,7 @@ from retrieval.chunk import (
     DEPTH,
     DIGEST_FIELDS,
     INDEXED,
+    MAX_ACCESSES,
     RRF_K,
     WRITE_BATCH,
     Chunk,
@@ -50,6 +51,8 @@ class EdgeIndex:
         self._shard: Any = None
         self._closed = False
         self._dimension: int | None = None
+        #: The lists of readers that are held, until the next write.
+        self._accesses: list[str] | None = None
 
     def prepare(self, space: str, dimension: int) -> None:
         """Make the folder, or check that what it holds is of that space."""
@@ -58,6 +61,7 @@ class EdgeIndex:
                 self.reset()
             if self._open() is None:
                 self._create(dimension)
+            self._index_fields()
         refuse_other_space(self.space(), space)
         self._dimension = dimension
 
@@ -105,7 +109,8 @@ class EdgeIndex:
         """One query to the engine: a list for each view, filtered, then fused."""
         import qdrant_edge as q
 
-        if not views or not scope.readers:
+        wanted = self._wanted(scope)
+        if not views or not wanted["access"]:
             return []
         fusion: Any = q.Fusion.Rrf(k=RRF_K)
         request = q.QueryRequest(
@@ -113,7 +118,7 @@ class EdgeIndex:
             prefetches=[
                 q.Prefetch(
                     limit=DEPTH,
-                    filter=_filter(scope, view.service),
+                    filter=_filter(wanted, scope, view.service),
                     query=q.Query.Nearest(_vector(view.vector), using=view.by),
                 )
                 for view in views
@@ -132,9 +137,10 @@ class EdgeIndex:
 
     def document(self, scope: Scope) -> list[Chunk]:
         """All pieces of `scope.document` that the scope allows, in reading order."""
-        if scope.document is None or not scope.readers:
+        wanted = self._wanted(scope)
+        if scope.document is None or not wanted["access"]:
             return []
-        found = self._scroll(_filter(scope, None), payload=True)
+        found = self._scroll(_filter(wanted, scope, None), payload=True)
         return sorted((from_payload(record.payload) for record in found), key=lambda chunk: chunk.number)
 
     def space(self) -> str | None:
@@ -151,7 +157,7 @@ class EdgeIndex:
     def reset(self) -> None:
         """Forget everything: the folder goes."""
         with self._lock, self._speaking():
-            self._dimension = None
+            self._dimension = self._accesses = None
             if self._open() is not None:
                 self._shard.close()
                 self._shard = None
@@ -164,6 +170,16 @@ class EdgeIndex:
             if self._shard is not None:
                 self._shard.close()
                 self._shard = None
+
+    def _wanted(self, scope: Scope) -> dict[str, list[str]]:
+        """Payload field to the values that the scope allows."""
+        import qdrant_edge as q
+
+        if self._accesses is None:
+            request = q.FacetRequest("access", limit=MAX_ACCESSES, exact=True)
+            nothing: list[str] = []
+            self._accesses = self._ask(lambda shard: [str(hit.value) for hit in shard.facet(request).hits], nothing)
+        return scope.wanted(self._accesses)
 
     def _open(self) -> Any:
         """The engine; None while nothing was ever stored. Opens the folder if it is there by now."""
@@ -183,14 +199,20 @@ class EdgeIndex:
             vectors={"meaning": q.EdgeVectorParams(size=dimension, distance=q.Distance.Cosine)},
             sparse_vectors={name: q.EdgeSparseVectorParams(modifier=q.Modifier.Idf) for name in ("words", "name")},
         )
+        with self._speaking():
+            self._path.mkdir(parents=True, exist_ok=True)
+            self._shard = q.EdgeShard.create(str(self._path), config)
+
+    def _index_fields(self) -> None:
+        """Make the indexes that filters use; those that are there stay."""
+        import qdrant_edge as q
+
         kinds = {
             "keyword": q.PayloadSchemaType.Keyword,
             "integer": q.PayloadSchemaType.Integer,
             "float": q.PayloadSchemaType.Float,
         }
         with self._speaking():
-            self._path.mkdir(parents=True, exist_ok=True)
-            self._shard = q.EdgeShard.create(str(self._path), config)
             for name, kind in INDEXED.items():
                 self._shard.update(q.UpdateOperation.create_field_index(name, kinds[kind]))
 
@@ -206,6 +228,7 @@ class EdgeIndex:
             if shard is None:
                 raise IndexUnavailable("cannot write to the index", why="it was never prepared")
             shard.update(operation)
+        self._accesses = None
 
     def _scroll(self, where: Any, *, payload: Any, limit: int = 1_000_000) -> list[Any]:
         import qdrant_edge as q
@@ -249,10 +272,10 @@ def _vector(vector: Sparse | tuple[float, ...]) -> Any:
     return list(vector)
 
 
-def _filter(scope: Scope, service: str | None) -> Any:
+def _filter(wanted: dict[str, list[str]], scope: Scope, service: str | None) -> Any:
     import qdrant_edge as q
 
-    wanted = scope.wanted | ({"service": [service]} if service else {})
+    wanted = wanted | ({"service": [service]} if service else {})
     must: list[Any] = [q.FieldCondition(key, match=q.MatchAny(values)) for key, values in wanted.items()]
     late = [] if scope.before is None else [q.RangeFloat(gte=scope.before.timestamp())]
     return q.Filter(must=must, must_not=[q.FieldCondition("known_at", range=bound) for bound in late])

@@ -60,7 +60,7 @@ def as_llama_retriever(retriever: Retriever, **bounds: Any) -> Any:
     """Our search as a `llama_index.core.retrievers.BaseRetriever`.
 
     Args:
-        bounds: passed to `Retriever.search` with every question: limit, readers, before, tiers, service, floor.
+        bounds: passed to `Retriever.search` with every question: limit, audience, before, tiers, service, floor.
     """
     from llama_index.core.retrievers import BaseRetriever
     from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode

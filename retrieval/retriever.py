@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.access import PUBLIC, Audience
 from core.model import Evidence, Tier
 from retrieval.chunk import RRF_K, Chunk, Hit, Scope, View, is_piece_id, refuse_other_space, space_of
 from retrieval.embedding import Embedder
@@ -54,7 +55,7 @@ class Retriever:
         limit: int = 10,
         service: str | None = None,
         before: datetime | None = None,
-        readers: Sequence[str] = ("*",),
+        audience: Audience = PUBLIC,
         tiers: Sequence[Tier] | None = None,
         floor: bool = False,
     ) -> list[Evidence]:
@@ -65,7 +66,7 @@ class Retriever:
             limit: how many documents at most.
             service: documents of this service, and those that name it, come forward. It fences nothing off.
             before: only what existed before this time: nothing from an incident's future.
-            readers: only documents that name one of these; "*" are those for everyone. Nobody named, nothing found.
+            audience: who will see the result: only documents that all of them may read. Nobody known, nothing found.
             tiers: only these; None for all.
             floor: leave out what is not related (see `look`), so that an empty list means "I found nothing on this".
 
@@ -77,7 +78,7 @@ class Retriever:
             IndexUnavailable: the index does not answer, or was made with another embedding model.
             ModelUnavailable: the embedding model fails.
         """
-        found = self.look(text, limit=limit, service=service, before=before, readers=readers, tiers=tiers)
+        found = self.look(text, limit=limit, service=service, before=before, audience=audience, tiers=tiers)
         return [item.evidence for item in found if item.related or not floor]
 
     def look(
@@ -87,15 +88,15 @@ class Retriever:
         limit: int = 10,
         service: str | None = None,
         before: datetime | None = None,
-        readers: Sequence[str] = ("*",),
+        audience: Audience = PUBLIC,
         tiers: Sequence[Tier] | None = None,
     ) -> list[Found]:
         """As `search`, with what tells related documents from strangers."""
-        if not text.strip() or not readers:
+        if not text.strip():
             return []
         refuse_other_space(self._index.space(), space_of(self._embedder))
         views = self._views(text, service)
-        scope = Scope(readers=tuple(readers), tiers=None if tiers is None else tuple(tiers), before=before)
+        scope = Scope(audience=audience, tiers=None if tiers is None else tuple(tiers), before=before)
         pieces = min(max(limit * _PIECES, _MIN_PIECES), _MAX_PIECES)
         hits = self._index.search(views, scope, limit=pieces)
         by_document: dict[tuple[str, str], list[Hit]] = {}
@@ -106,13 +107,13 @@ class Retriever:
         return [self._found(hits, asked, names, len(views)) for hits in list(by_document.values())[:limit]]
 
     def sections(
-        self, evidence_id: str, *, before: datetime | None = None, readers: Sequence[str] = ("*",)
+        self, evidence_id: str, *, before: datetime | None = None, audience: Audience = PUBLIC
     ) -> list[Evidence]:
         """All sections of the document that a search found, in reading order.
 
         Args:
             evidence_id: the id `search` gave; renumbered evidence cannot be looked up.
-            before, readers: the bounds, as in `search`.
+            before, audience: the bounds, as in `search`.
 
         Returns:
             Nothing if the document is gone or outside the bounds, or the id is no piece's.
@@ -120,7 +121,7 @@ class Retriever:
         piece = self._index.piece(evidence_id) if is_piece_id(evidence_id) else None
         if piece is None:
             return []
-        scope = Scope(readers=tuple(readers), before=before, document=(piece.source, piece.doc_id))
+        scope = Scope(audience=audience, before=before, document=(piece.source, piece.doc_id))
         return [_evidence(chunk, 0.0) for chunk in self._index.document(scope)]
 
     def warm(self) -> None:

@@ -15,6 +15,7 @@ from retrieval.chunk import (
     DEPTH,
     DIGEST_FIELDS,
     INDEXED,
+    MAX_ACCESSES,
     RRF_K,
     WRITE_BATCH,
     Chunk,
@@ -64,6 +65,8 @@ class ServerIndex:
                 exists = False
             if not exists:
                 self._create(dimension)
+            for name, kind in INDEXED.items():
+                self._client.create_payload_index(self._name, name, field_schema=kind, wait=True)
         refuse_other_space(self.space(), space)
         self._dimension = dimension
 
@@ -113,12 +116,13 @@ class ServerIndex:
         """One request to the server: a list for each view, filtered, then fused."""
         from qdrant_client import models as m
 
-        if not views or not scope.readers:
+        wanted = self._wanted(scope)
+        if not views or not wanted["access"]:
             return []
         prefetch = [
             m.Prefetch(
                 limit=DEPTH,
-                filter=_filter(scope, view.service),
+                filter=_filter(wanted, scope, view.service),
                 query=_vector(view.vector),
                 using=view.by,
             )
@@ -147,9 +151,10 @@ class ServerIndex:
 
     def document(self, scope: Scope) -> list[Chunk]:
         """All pieces of `scope.document` that the scope allows, in reading order."""
-        if scope.document is None or not scope.readers:
+        wanted = self._wanted(scope)
+        if scope.document is None or not wanted["access"]:
             return []
-        found = self._scroll(_filter(scope, None), payload=True)
+        found = self._scroll(_filter(wanted, scope, None), payload=True)
         return sorted((from_payload(record.payload) for record in found), key=lambda chunk: chunk.number)
 
     def space(self) -> str | None:
@@ -174,6 +179,14 @@ class ServerIndex:
         """Close the client's connections."""
         self._client.close()
 
+    def _wanted(self, scope: Scope) -> dict[str, list[str]]:
+        """Payload field to the values that the scope allows."""
+        with self._speaking():
+            if not self._client.collection_exists(self._name):
+                return scope.wanted(())
+            facet = self._client.facet(self._name, key="access", limit=MAX_ACCESSES, exact=True)
+        return scope.wanted(str(hit.value) for hit in facet.hits)
+
     def _create(self, dimension: int) -> None:
         from qdrant_client import models as m
 
@@ -182,8 +195,6 @@ class ServerIndex:
             vectors_config={"meaning": m.VectorParams(size=dimension, distance=m.Distance.COSINE)},
             sparse_vectors_config={name: m.SparseVectorParams(modifier=m.Modifier.IDF) for name in ("words", "name")},
         )
-        for name, kind in INDEXED.items():
-            self._client.create_payload_index(self._name, name, field_schema=m.PayloadSchemaType(kind), wait=True)
 
     def _held_dimension(self) -> int:
         return int(self._client.get_collection(self._name).config.params.vectors["meaning"].size)
@@ -235,10 +246,10 @@ def _vector(vector: Sparse | tuple[float, ...]) -> Any:
     return list(vector)
 
 
-def _filter(scope: Scope, service: str | None) -> Any:
+def _filter(wanted: dict[str, list[str]], scope: Scope, service: str | None) -> Any:
     from qdrant_client import models as m
 
-    wanted = scope.wanted | ({"service": [service]} if service else {})
+    wanted = wanted | ({"service": [service]} if service else {})
     must: list[Any] = [m.FieldCondition(key=key, match=m.MatchAny(any=values)) for key, values in wanted.items()]
     late: list[Any] = []
     if scope.before is not None:

@@ -16,24 +16,24 @@ from core.settings import Settings
 
 
 def folders(settings: Settings) -> Sequence[Check]:
-    """Each folder of documents is there, and something of it is in the index."""
+    """Each source of documents can be opened, and something of it is in the index."""
     from ingest.sources import open_source
 
     if not settings.docs:
         return [off("Documents", "none configured", "set RUNDOWN_DOCS to your runbooks, wiki and past incidents")]
     counts, checks = _indexed(settings), []
-    for path in settings.docs:
-        name = f"Documents {path.name}"
+    for spec in settings.docs:
+        name = f"Documents {spec.rstrip('/').rsplit('/', 1)[-1]}"
         try:
-            source = open_source(path, docs_url=settings.docs_url)
+            source = open_source(spec, settings)
         except RundownError as error:
             checks.append(refused(name, error))
             continue
         if count := counts.get(source.name, 0):
-            checks.append(ok(name, f"{count} indexed from {path}"))
+            checks.append(ok(name, f"{count} indexed from {spec}"))
         else:
             checks.append(
-                warn(name, f"nothing of {path} is indexed yet", f"`rundown ingest {path}`, or start `rundown serve`")
+                warn(name, f"nothing of {spec} is indexed yet", f"`rundown ingest {spec}`, or start `rundown serve`")
             )
     return checks
 

@@ -35,6 +35,18 @@ class InboxRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """What the index should hold of one document."""
+
+    #: Of everything stored of it.
+    digest: str
+    #: How many pieces it was cut into.
+    chunks: int
+    #: The source's own mark of what was stored; None where it gives none.
+    version: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """One message Slack should show: wanted as `body` at `version`, known to show `sent_version`."""
 

@@ -21,7 +21,7 @@ from core.incidents import fold
 from core.model import Feedback, Incident, IncidentEvent, Status, from_json, to_json
 from core.store import tables as t
 from core.store.opening import open_database, reason
-from core.store.rows import InboxRow, Message, MessageState
+from core.store.rows import InboxRow, Indexed, Message, MessageState
 
 
 def open_store(url: str) -> Store:
@@ -430,13 +430,15 @@ class Store:
             insert = self._insert(t.cursors).values(name=name, value=value)
             connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
-    def manifest(self, source: str) -> dict[str, str]:
-        """Document id to content digest, for everything indexed from a source."""
+    def manifest(self, source: str) -> dict[str, Indexed]:
+        """Document id to what is indexed of it, for everything indexed from a source."""
+        columns = (t.documents.c.doc_id, t.documents.c.digest, t.documents.c.chunks, t.documents.c.version)
         with self._begin() as connection:
-            rows = connection.execute(
-                sa.select(t.documents.c.doc_id, t.documents.c.digest).where(t.documents.c.source == source)
-            )
-            return {str(doc_id): str(digest) for doc_id, digest in rows}
+            rows = connection.execute(sa.select(*columns).where(t.documents.c.source == source))
+            return {
+                str(doc_id): Indexed(digest=digest, chunks=chunks, version=version)
+                for doc_id, digest, chunks, version in rows
+            }
 
     def sources(self) -> dict[str, int]:
         """How many documents are indexed from each source."""
@@ -444,10 +446,10 @@ class Store:
             rows = connection.execute(sa.select(t.documents.c.source, sa.func.count()).group_by(t.documents.c.source))
             return {str(source): int(count) for source, count in rows}
 
-    def set_indexed(self, source: str, doc_id: str, *, digest: str, chunks: int) -> None:
-        """Remember that a document is in the index as `digest`."""
+    def set_indexed(self, source: str, doc_id: str, *, digest: str, chunks: int, version: str | None = None) -> None:
+        """Remember that a document is in the index as `digest`, of that version of its source's."""
         with self._begin() as connection:
-            values = {"digest": digest, "chunks": chunks, "indexed_at": time.time()}
+            values = {"digest": digest, "chunks": chunks, "version": version, "indexed_at": time.time()}
             insert = self._insert(t.documents).values(source=source, doc_id=doc_id, **values)
             connection.execute(insert.on_conflict_do_update(index_elements=["source", "doc_id"], set_=values))
 

@@ -135,4 +135,6 @@ documents = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("chunks", sa.Integer, nullable=False),
     sa.Column("indexed_at", sa.Float, nullable=False),
+    #: The source's own mark of what was stored (`core.model.Document.version`); null where it gives none.
+    sa.Column("version", Prose),
 )

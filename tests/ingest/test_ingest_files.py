@@ -36,7 +36,7 @@ url: https://wiki.example/broker
 service: kafka
 tier: runbook
 updated: 2026-02-03
-readers: [ops, C123]
+readers: [ops, C0123456, Anna@example.org]
 ---
 # Another heading
 
@@ -52,7 +52,7 @@ Delete segments.
         url="https://wiki.example/broker",
         service="kafka",
         updated_at=datetime(2026, 2, 3, 23, 59, 59, tzinfo=UTC),
-        readers=("ops", "C123"),
+        readers=("group:ops", "C0123456", "user:anna@example.org"),
     )
 
 
@@ -81,9 +81,10 @@ def test_a_document_has_a_title(doc_id: str, text: str, title: str):
     ("readers", "expected"),
     [
         ("", ("*",)),
-        ("readers: ops", ("ops",)),
-        ("readers: ops, C1", ("ops", "C1")),
-        ("readers: [ops, 7]", ("ops", "7")),
+        ("readers: ops", ("group:ops",)),
+        ("readers: Ops, C0123456", ("group:ops", "C0123456")),
+        ("readers: [ops, 7, Anna@Example.org]", ("group:ops", "group:7", "user:anna@example.org")),
+        ("readers: ['user:ANNA@example.org', 'group:On Call']", ("user:anna@example.org", "group:on call")),
         ("readers: []", ()),
         ("readers: ''", ()),
     ],

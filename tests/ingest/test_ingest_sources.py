@@ -12,7 +12,7 @@ from core.errors import DocumentError
 from core.model import Document, Tier
 from ingest.folder import FolderSource
 from ingest.git_docs import GitSource
-from ingest.sources import ListSource, Skipped, Source, open_source
+from ingest.sources import Held, ListSource, Skipped, Source, open_source
 
 
 def page(doc_id: str, text: str = "words") -> Document:
@@ -84,3 +84,11 @@ def test_a_path_with_nothing_to_read_is_refused(tmp_path: Path, spec: str, why: 
 
     with pytest.raises(DocumentError, match=rf"{why}.*folder of Markdown"):
         open_source(spec)
+
+
+def test_a_source_is_told_what_is_stored_and_need_not_fetch_it(tmp_path: Path):
+    """The fake keeps the promise: a document whose version is held is only said to be as it was."""
+    kept, changed = (Document(id=name, source="", title=name, text="x", tier=Tier.WIKI, version="2") for name in "ab")
+    source = ListSource("list:test", kept, changed)
+
+    assert [type(item) for item in source.documents({"a": "2", "b": "1"})] == [Held, Document]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from core.access import PUBLIC
 from core.errors import DocumentError, IndexUnavailable
 from core.model import Document, Tier
 from core.store import Store
-from ingest.sources import ListSource, Skipped
+from ingest.sources import NOTHING, Held, ListSource, Skipped
 from ingest.sync import Ingestor, SyncReport
 from retrieval.chunk import Chunk, Scope, Vectors
 from retrieval.embedding import HashEmbedder
@@ -68,7 +69,7 @@ def counts(report: SyncReport) -> tuple[int, int, int, int]:
 
 
 def held(index: EdgeIndex, doc_id: str, source: str = SOURCE) -> list[Chunk]:
-    return index.document(Scope(readers=("*",), document=(source, doc_id)))
+    return index.document(Scope(audience=PUBLIC, document=(source, doc_id)))
 
 
 def test_only_what_changed_is_done_and_what_is_gone_is_forgotten(
@@ -342,3 +343,61 @@ def test_ingested_documents_are_found(ingestor: Ingestor, index: EdgeIndex, embe
         ("runbooks/KafkaBrokerDiskFull.md", ("Mitigation",)),
         ("runbooks/certs.md", ()),
     ]
+
+
+def test_what_the_source_says_is_unchanged_stays_without_being_fetched(
+    ingestor: Ingestor, store: Store, index: EdgeIndex
+):
+    """A document with the version that is stored is neither embedded nor forgotten; one with another is stored again."""
+    ingestor.sync(ListSource(SOURCE, page("a.md", version="1"), page("b.md", version="1")))
+    told: list[dict[str, str]] = []
+
+    class Telling(ListSource):
+        def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Any]:
+            told.append(dict(held))
+            return super().documents(held)
+
+    report = ingestor.sync(Telling(SOURCE, page("a.md", "never read", version="1"), page("b.md", "new", version="2")))
+
+    assert (told, report, index.digests(SOURCE).keys(), store.manifest(SOURCE)["b.md"].version is not None) == (
+        [{"a.md": "1", "b.md": "1"}], SyncReport(source=SOURCE, updated=1, unchanged=1), {"a.md", "b.md"}, True,
+    )  # fmt: skip
+
+
+def test_a_new_version_of_the_same_words_is_only_remembered(ingestor: Ingestor, embedder: CountingEmbedder):
+    """Nothing is embedded, and the next time it need not be fetched."""
+    ingestor.sync(ListSource(SOURCE, page("a.md", version="1")))
+    before = len(embedder.texts)
+
+    reports = [ingestor.sync(ListSource(SOURCE, page("a.md", version=version))) for version in ("2", "2")]
+
+    assert (reports, len(embedder.texts)) == ([SyncReport(source=SOURCE, unchanged=1)] * 2, before)
+
+
+def test_versions_are_not_told_once_documents_are_made_otherwise(store: Store, index: EdgeIndex):
+    """With another embedding model every document is asked for again, whatever its version."""
+    Ingestor(store, index, CountingEmbedder(64)).sync(ListSource(SOURCE, page("a.md", version="1")))
+
+    report = Ingestor(store, index, CountingEmbedder(32)).sync(ListSource(SOURCE, page("a.md", version="1")))
+
+    assert report == SyncReport(source=SOURCE, updated=1)
+
+
+def test_a_source_that_claims_what_was_never_stored_is_stopped(ingestor: Ingestor):
+    """Nothing is forgotten on the word of a defective reader."""
+
+    class Wrong(ListSource):
+        def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Any]:
+            yield Held(doc_id="never.md")
+
+    with pytest.raises(DocumentError, match=r"never\.md.*never stored"):
+        ingestor.sync(Wrong(SOURCE))
+
+
+def test_what_was_hidden_is_reported(ingestor: Ingestor):
+    """Once, when the document is stored."""
+    source = ListSource(SOURCE, page("a.md", hidden=("2 HTML comments",)))
+
+    reports = [ingestor.sync(source).hidden for _ in range(2)]
+
+    assert reports == [(("a.md", "2 HTML comments"),), ()]

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from retrieval_world import EMBEDDER, SPACE, fill, piece
 
+from core.access import PUBLIC
 from core.errors import IndexUnavailable
 from retrieval.chunk import Scope, View
 from retrieval.index import EdgeIndex
 from retrieval.sparse import encode_query
 
 DISK = [View(by="words", vector=encode_query("disk"))]
-EVERYONE = Scope(readers=("*",))
+EVERYONE = Scope(audience=PUBLIC)
 
 
 def run_python(code: str, path: Path) -> subprocess.CompletedProcess[str]:

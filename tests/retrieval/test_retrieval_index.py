@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from retrieval_world import EMBEDDER, SPACE, at, fill, piece, with_vectors
 
+from core.access import PUBLIC, Audience
 from core.errors import IndexUnavailable
 from core.model import Tier
 from retrieval.chunk import Scope, View
@@ -13,7 +14,7 @@ from retrieval.sparse import encode_query
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 
-EVERYONE = Scope(readers=("*",))
+EVERYONE = Scope(audience=PUBLIC)
 
 
 def found(index: VectorIndex, text: str, scope: Scope = EVERYONE, **view: str) -> list[str]:
@@ -47,11 +48,13 @@ def test_what_was_stored_comes_back_as_it_was(index: VectorIndex):
         service="checkout",
         updated_at=at("2026-01-02T03:04:05.678901"),
         occurred_at=at("2025-12-31T23:59:59"),
+        reviewed_at=at("2026-01-01T00:00:00"),
+        runbook_url="https://wiki.example/runbook",
         readers=("C1", "ops"),
     )
     fill(index, stored)
 
-    hits = index.search([View(by="words", vector=encode_query("disk"))], Scope(readers=("ops",)), limit=1)
+    hits = index.search([View(by="words", vector=encode_query("disk"))], Scope(audience=Audience.of(("ops",))), limit=1)
 
     assert ([hit.chunk for hit in hits], index.piece(stored.id)) == ([stored], stored)
 
@@ -77,18 +80,18 @@ def test_a_document_is_found_by_its_name(index: VectorIndex):
     assert [hit.chunk.doc_id for hit in hits] == ["x/KubePodCrashLooping.md"]
 
 
-READERS = {
-    ("*",): ["everyone.md"],
-    ("C1",): ["channel.md", "two.md"],
-    ("*", "C1"): ["channel.md", "everyone.md", "two.md"],
-    ("C2", "ops"): ["two.md"],
-    ("stranger",): [],
-    (): [],
+AUDIENCES = {
+    PUBLIC: ["everyone.md"],
+    Audience.of(("C1",)): ["channel.md", "everyone.md", "two.md"],
+    Audience.of(("C2", "group:ops")): ["everyone.md", "two.md"],
+    Audience.of(("C1",), ("C2",)): ["everyone.md", "two.md"],
+    Audience.of(("C1",), ("user:guest@example.org",)): ["everyone.md"],
+    Audience.of(): [],
 }
 
 
-def test_a_document_is_seen_only_by_its_readers(index: VectorIndex):
-    """Any one of the asking readers is enough; a document that names none is seen by nobody."""
+def test_a_document_is_seen_only_where_everyone_may_read_it(index: VectorIndex):
+    """Each of the audience must be a reader, by any of their principals; a document that names none is seen by nobody."""
     fill(
         index,
         piece("everyone.md", "disk"),
@@ -97,7 +100,7 @@ def test_a_document_is_seen_only_by_its_readers(index: VectorIndex):
         piece("nobody.md", "disk", readers=()),
     )
 
-    assert {readers: sorted(found(index, "disk", Scope(readers=readers))) for readers in READERS} == READERS
+    assert {who: sorted(found(index, "disk", Scope(audience=who))) for who in AUDIENCES} == AUDIENCES
 
 
 def test_tiers_and_services_bound_what_is_seen(index: VectorIndex):
@@ -108,9 +111,9 @@ def test_tiers_and_services_bound_what_is_seen(index: VectorIndex):
         piece("w.md", "disk", tier=Tier.WIKI),
         piece("i.md", "disk", tier=Tier.PAST_INCIDENT, service="search"),
     )
-    tiers = Scope(readers=("*",), tiers=(Tier.RUNBOOK, Tier.WIKI))
+    tiers = Scope(audience=PUBLIC, tiers=(Tier.RUNBOOK, Tier.WIKI))
 
-    assert (sorted(found(index, "disk", tiers)), found(index, "disk", service="checkout"), found(index, "disk", Scope(readers=("*",), tiers=()))) == (
+    assert (sorted(found(index, "disk", tiers)), found(index, "disk", service="checkout"), found(index, "disk", Scope(audience=PUBLIC, tiers=()))) == (
         ["r.md", "w.md"], ["r.md"], [],
     )  # fmt: skip
 
@@ -138,7 +141,7 @@ TIMES = {
 def test_nothing_from_the_future_is_seen(index: VectorIndex):
     """Asked as of a time, a document that happened or changed at or after it does not exist yet."""
     fill(index, *(piece(name, "disk", tier=Tier.PAST_INCIDENT, **times) for name, (times, _) in TIMES.items()))
-    now = found(index, "disk", Scope(readers=("*",), before=at("2026-03-01T12:00:00")))
+    now = found(index, "disk", Scope(audience=PUBLIC, before=at("2026-03-01T12:00:00")))
 
     assert ({name: name in now for name in TIMES}, len(found(index, "disk"))) == (
         {name: seen for name, (_, seen) in TIMES.items()}, len(TIMES),
@@ -161,7 +164,7 @@ def test_forgetting_takes_exactly_what_was_named(index: VectorIndex):
     fill(index, *parts, piece("a.md", "other", source="git:/docs"), piece("b.md", "stays"))
 
     index.delete("folder:/docs", "a.md", keep=1)
-    kept = [chunk.number for chunk in index.document(Scope(readers=("*",), document=("folder:/docs", "a.md")))]
+    kept = [chunk.number for chunk in index.document(Scope(audience=PUBLIC, document=("folder:/docs", "a.md")))]
     index.delete("folder:/docs", "a.md")
 
     assert (kept, index.count(), index.digests("folder:/docs"), index.digests("git:/docs")) == (
@@ -188,7 +191,9 @@ def test_a_document_is_read_back_in_order_and_within_bounds(index: VectorIndex):
     fill(index, *reversed(parts))
     document = ("folder:/docs", "a.md")
 
-    read = [index.document(Scope(readers=readers, document=document)) for readers in (("ops",), ("*",), ())]
+    read = [
+        index.document(Scope(audience=who, document=document)) for who in (Audience.of(("ops",)), PUBLIC, Audience.of())
+    ]
 
     assert read == [parts, [], []]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from retrieval_world import EMBEDDER, at, fill, piece
 
+from core.access import PUBLIC, Audience
 from core.errors import IndexUnavailable
 from core.model import Tier
 from retrieval.embedding import HashEmbedder
@@ -95,14 +96,14 @@ def test_nothing_from_after_the_incident_is_found(edge: VectorIndex):
 
 
 def test_what_a_reader_may_not_read_is_not_found(edge: VectorIndex):
-    """By default only what everyone may read; nobody reading, nothing found."""
+    """By default only what everyone may read; one who may not is enough to leave it out; nobody known, nothing found."""
     retriever = Retriever(edge, EMBEDDER)
     found = [
-        SECRET.doc_id in ids(retriever, "disk keys of the broker", readers=readers)
-        for readers in (("*",), ("C-private",))
+        SECRET.doc_id in ids(retriever, "disk keys of the broker", audience=audience)
+        for audience in (PUBLIC, Audience.of(("C-private",)), Audience.of(("C-private",), ("C-other",)))
     ]
 
-    assert (found, ids(retriever, "disk", readers=())) == ([False, True], [])
+    assert (found, ids(retriever, "disk", audience=Audience.of())) == ([False, True, False], [])
 
 
 def test_a_service_brings_its_documents_forward_and_fences_nothing_off(edge: VectorIndex):
@@ -156,10 +157,11 @@ def test_all_sections_of_a_found_document_can_be_read(edge: VectorIndex):
     ]  # fmt: skip
     fill(edge, *parts)
     retriever = Retriever(edge, EMBEDDER)
+    ops = Audience.of(("ops",))
 
     read = [
         [item.text for item in retriever.sections(parts[2].id, **bounds)]
-        for bounds in ({"readers": ("ops",)}, {}, {"readers": ("ops",), "before": at("2025-01-01T00:00:00")})
+        for bounds in ({"audience": ops}, {}, {"audience": ops, "before": at("2025-01-01T00:00:00")})
     ]
 
     assert (read, retriever.sections("E1"), retriever.sections("0" * 32)) == (

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from retrieval_world import EMBEDDER, SPACE, piece, with_vectors
 
+from core.access import PUBLIC
 from core.errors import IndexUnavailable
 from retrieval.chunk import Scope, View
 from retrieval.index import ServerIndex, VectorIndex, connect
@@ -19,8 +20,8 @@ DISK = [View(by="words", vector=encode_query("disk"))]
 
 CALLS: list[Callable[[VectorIndex], Any]] = [
     lambda index: index.prepare(SPACE, EMBEDDER.dimension),
-    lambda index: index.search(DISK, Scope(readers=("*",)), limit=3),
-    lambda index: index.document(Scope(readers=("*",), document=("s", "d"))),
+    lambda index: index.search(DISK, Scope(audience=PUBLIC), limit=3),
+    lambda index: index.document(Scope(audience=PUBLIC, document=("s", "d"))),
     lambda index: index.piece(piece("a.md", "x").id),
     lambda index: index.digests("folder:/docs"),
     lambda index: index.delete("folder:/docs", "a.md"),
@@ -71,7 +72,7 @@ def test_a_server_that_answers_nonsense_is_unavailable(status: int, body: bytes)
         index = ServerIndex(connect(f"http://127.0.0.1:{server.server_port}", timeout_s=2))
         try:
             with pytest.raises(IndexUnavailable):
-                index.search(DISK, Scope(readers=("*",)), limit=3)
+                index.search(DISK, Scope(audience=PUBLIC), limit=3)
         finally:
             index.close()
             server.shutdown()
@@ -88,5 +89,5 @@ def test_two_processes_of_a_bot_share_one_collection():
     writer.prepare(SPACE, EMBEDDER.dimension)
     writer.put([with_vectors(piece("a.md", "disk"))])
 
-    assert [hit.chunk.doc_id for hit in reader.search(DISK, Scope(readers=("*",)), limit=3)] == ["a.md"]
+    assert [hit.chunk.doc_id for hit in reader.search(DISK, Scope(audience=PUBLIC), limit=3)] == ["a.md"]
     reader.close()

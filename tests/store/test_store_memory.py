@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from core.model import Feedback, IncidentEvent, Vote
-from core.store import open_store
+from core.store import Indexed, open_store
 
 AT = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
@@ -91,13 +91,13 @@ def test_a_cursor_holds_its_last_value(any_store):
 def test_the_manifest_tells_what_is_indexed_from_each_source(any_store):
     """Indexed twice is indexed once; forgotten is gone; sources do not mix."""
     any_store.set_indexed("folder:a", "one.md", digest="1", chunks=2)
-    any_store.set_indexed("folder:a", "one.md", digest="2", chunks=3)
+    any_store.set_indexed("folder:a", "one.md", digest="2", chunks=3, version="v2")
     any_store.set_indexed("folder:a", "two.md", digest="1", chunks=1)
     any_store.set_indexed("folder:b", "one.md", digest="9", chunks=1)
     any_store.forget_indexed("folder:a", "two.md")
     any_store.forget_indexed("folder:a", "never there.md")
 
-    assert any_store.manifest("folder:a") == {"one.md": "2"}
+    assert any_store.manifest("folder:a") == {"one.md": Indexed(digest="2", chunks=3, version="v2")}
     assert any_store.sources() == {"folder:a": 1, "folder:b": 1}
 
 
