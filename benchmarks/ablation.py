@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measured import Sample, held_out, in_folds, measure, scores
+from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, scores
 from ranking.evaluation import Evaluation, Outcome, paired_difference
 from ranking.history import open_histories
 from ranking.labels.cases import read_labelled
@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kept", type=Path, required=True, help="where measured candidates are kept")
 
 
-def read(args: argparse.Namespace, *, before_culprit: bool = False) -> list[Sample]:
-    """The samples of all files, in folds."""
+def read(args: argparse.Namespace, *, blameless: Blameless | None = None) -> list[Sample]:
+    """The samples of all files, in folds; those with a culprit, or the same incidents without theirs."""
     histories, gaps = open_histories(args.repo, home=args.home)
     for gap in gaps:
         print(gap)
@@ -75,10 +75,10 @@ def read(args: argparse.Namespace, *, before_culprit: bool = False) -> list[Samp
     samples: list[Sample] = []
     for path in args.cases:
         cases = read_labelled(path, ranker.repos)
-        if before_culprit:  # only a page can be without a culprit (`ranking.ranker.Survey.by_days`)
+        if blameless == "before":  # what a project's history was before a defect of months ago is no page
             cases = [case for case in cases if case.window_commits is None]
-        folder = args.kept / (path.stem + ("-before" if before_culprit else ""))
-        samples += in_folds(measure(ranker, cases, folder, before_culprit=before_culprit), path.stem)
+        folder = args.kept / "-".join(filter(None, (path.stem, blameless)))
+        samples += in_folds(measure(ranker, cases, folder, blameless=blameless), path.stem)
     return samples
 
 

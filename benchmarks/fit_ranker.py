@@ -2,9 +2,9 @@
 
     python -m benchmarks.fit_ranker --cases CASES.jsonl … --repo [NAME=]PATH … --kept DIR [--chart FILE.png] [--write]
 
-Does: measure each case (kept in DIR), and each once more just before its culprit was made, so that nobody there did it; fit
-weights, temperature and the doubt whether any commit did it; print held-out quality, calibration and abstention; draw the
-held-out reliability; with --write put all into ranking/weights.json.
+Does: measure each case (kept in DIR), and each once more without its culprit, so that nobody there did it: taken out of the
+candidates, and of a pool also a moment before it was made; fit weights, temperature and the doubt whether any commit did it;
+print held-out quality, calibration and abstention; draw the held-out reliability; with --write put all into ranking/weights.json.
 Does not: touch the weights set by hand. Cases: see `benchmarks.ablation`.
 """
 
@@ -13,13 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.ablation import add_arguments, read
-from benchmarks.measured import FOLDS, Sample, fitted, held_out, scores
+from benchmarks.measured import BLAMELESS, FOLDS, Blameless, Sample, fitted, held_out, scores
 from core.model import Commit
 from ranking import scorer
 from ranking.charts import draw_reliability
@@ -30,25 +32,25 @@ from ranking.scorer import Weighing, read_weighing
 
 #: The share of incidents that no commit caused, as far as the doubt is to expect: most pages that ask for a culprit have one.
 NONE_SHARE = 0.07
-SIGNS = ("constant", "score", "overlap", "closeness", "path_history")
+SIGNS = ("constant", "spread", "ahead", "overlap", "closeness", "path_history")
 
 
 def main() -> None:
     """Fit, report, and write when asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--release", default="features-2", help="the name the weights get")
+    parser.add_argument("--release", default="features-3", help="the name the weights get")
     parser.add_argument("--chart", type=Path, help="where the held-out reliability diagram goes")
     parser.add_argument("--write", action="store_true", help="put the weights into ranking/weights.json")
     args = parser.parse_args()
     shipped = read_weighing()
-    caused, blameless = read(args), read(args, before_culprit=True)
-    measured = {feature for sample in caused for feature in sample.places if not feature.startswith("release_")}
+    caused, blameless = read(args), {kind: read(args, blameless=kind) for kind in BLAMELESS}
+    measured = {feature for sample in caused for feature in sample.places}
     features = sorted(measured - set(shipped.by_hand) - {"overlap"})
-    weighing, outcomes = fit_all(caused, blameless, features, shipped)
-    report(caused, outcomes)
+    weighing, found = fit_all(caused, blameless, features, shipped)
+    report(found)
     if args.chart:
-        figures = Evaluation(tuple(outcome for found in outcomes.values() for outcome in found))
+        figures = Evaluation(tuple(one.outcome for one in found))
         draw_reliability(args.chart, figures.bins, title="Confidence of the first commit, held out", ece=figures.ece)
     for feature, weight in weighing.weights.items():
         print(f"{feature:24s} {weight:8.3f}")
@@ -59,34 +61,64 @@ def main() -> None:
         scorer.SHIPPED.write_text(json.dumps(named.model_dump(), indent=1) + "\n", encoding="utf8")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What weighings fitted to three folds say of an incident of the fourth."""
+
+    group: str
+    #: How its culprit was taken away; None where it is there.
+    blameless: Blameless | None
+    outcome: Outcome
+    #: The probability that no commit did it, whether or not its ranking makes use of it.
+    doubt: float
+
+
 def fit_all(
-    caused: Sequence[Sample], blameless: Sequence[Sample], features: Sequence[str], shipped: Weighing
-) -> tuple[Weighing, dict[str, list[Outcome]]]:
+    caused: Sequence[Sample],
+    blameless: Mapping[Blameless, Sequence[Sample]],
+    features: Sequence[str],
+    shipped: Weighing,
+) -> tuple[Weighing, list[Judged]]:
     """The weighing fitted to everything, and what weighings fitted to three folds said of the fourth."""
     weights = held_out(caused, features, shipped.by_hand)
     fold_of = {sample.case.id: sample.fold for sample in caused}
-    scored = [(sample, scores(sample, weights[sample.fold])) for sample in caused]
-    temperature = fit_temperature([s for _, s in scored], [sample.culprit or 0 for sample, _ in scored])
-    # The same incident, looked at a moment too early, belongs to the same fold.
-    others = [(sample, scores(sample, weights[fold_of.get(sample.case.id, sample.fold)])) for sample in blameless]
-    signs = [
-        (sample, _signs(sample, values), sample.culprit is not None)
-        for sample, values in (*scored, *others)
-        if sample.case.window_commits is None
-    ]
-    found: dict[str, list[Outcome]] = {}
+
+    def scored(samples: Sequence[Sample], kind: Blameless | None) -> list[_Scored]:
+        # The same incident without its culprit belongs to the same fold.
+        folds = [fold_of.get(sample.case.id, sample.fold) for sample in samples]
+        return [
+            _Scored(sample, fold, kind, scores(sample, weights[fold]))
+            for sample, fold in zip(samples, folds, strict=True)
+        ]
+
+    ours = scored(caused, None)
+    temperature = fit_temperature([one.values for one in ours], [one.sample.culprit or 0 for one in ours])
+    everything = [*ours, *(one for kind, samples in blameless.items() for one in scored(samples, kind))]
+    found: list[Judged] = []
     for fold in range(FOLDS):
-        doubt = fit_doubt([item for item in signs if fold_of.get(item[0].case.id) != fold])
-        for sample, values in [*scored, *others]:
-            if fold_of.get(sample.case.id, sample.fold) == fold:
-                found.setdefault(sample.group, []).append(_outcome(sample, values, temperature, doubt))
+        doubt = fit_doubt([one for one in everything if one.fold != fold])
+        found += [_judged(one, temperature, doubt) for one in everything if one.fold == fold]
     final = dict(zip(features, map(float, np.round(fitted(caused, features, shipped.by_hand), 4)), strict=True))
-    return (
-        shipped.model_copy(
-            update={"weights": final, "temperature": round(temperature, 3), "doubt": _rounded(fit_doubt(signs))}
-        ),
-        found,
-    )
+    told = {
+        "weights": final,
+        "temperature": round(temperature, 3),
+        "doubt": _rounded(fit_doubt(everything)),
+    }
+    return shipped.model_copy(update=told), found
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """An incident and its candidates' scores by weights that were not fitted to it."""
+
+    sample: Sample
+    fold: int
+    blameless: Blameless | None
+    values: NDArray[np.float64]
+
+    @cached_property
+    def signs(self) -> dict[str, float]:
+        return scorer.signs(_table(self.sample), [float(value) for value in self.values])
 
 
 def _table(sample: Sample) -> Table:
@@ -95,47 +127,54 @@ def _table(sample: Sample) -> Table:
     return Table(commits=nobody, columns=columns)
 
 
-def _signs(sample: Sample, values: NDArray[np.float64]) -> dict[str, float]:
-    return scorer.signs(_table(sample), [float(value) for value in values])
-
-
-def fit_doubt(samples: Sequence[tuple[Sample, Mapping[str, float], bool]]) -> dict[str, float]:
-    """The logit of "no commit did it", by logistic regression on incidents with and without a culprit.
-
-    Args:
-        samples: each with its signs, and whether one of its candidates did it.
-    """
+def fit_doubt(samples: Sequence[_Scored]) -> dict[str, float]:
+    """The logit of "no commit did it", by logistic regression on incidents with and without a culprit."""
     from sklearn.linear_model import LogisticRegression
 
-    rows = np.array([[signs[name] for name in SIGNS[1:]] for _, signs, _ in samples])
-    none = np.array([not caused for _, _, caused in samples])
+    rows = np.array([[one.signs[name] for name in SIGNS[1:]] for one in samples])
+    none = np.array([one.blameless is not None for one in samples])
     weights = np.where(none, NONE_SHARE / max(1, none.sum()), (1 - NONE_SHARE) / max(1, (~none).sum()))
     model = LogisticRegression(C=1.0).fit(rows, none, sample_weight=weights * len(none))
     return {"constant": float(model.intercept_[0]), **dict(zip(SIGNS[1:], map(float, model.coef_[0]), strict=True))}
 
 
-def _outcome(sample: Sample, found: NDArray[np.float64], temperature: float, doubt: Mapping[str, float]) -> Outcome:
-    table, values = _table(sample), [float(value) for value in found]
-    some = 1 - scorer.doubted(table, values, doubt) if sample.case.window_commits is None else 1.0
-    best = int(found.argmax())
-    chance = some * scorer.chances(values, temperature)[best]
-    word = scorer.decide(table, best, chance)
-    place = float((found >= found[sample.culprit]).sum()) if sample.culprit is not None else np.inf
-    return Outcome(
-        place=place, confidence=chance, abstained=word.value == "inconclusive", caused=sample.culprit is not None
+def _judged(one: _Scored, temperature: float, doubt: Mapping[str, float]) -> Judged:
+    table, values = _table(one.sample), [float(value) for value in one.values]
+    doubted = scorer.doubted(table, values, doubt)
+    best = int(one.values.argmax())
+    chance = (1 - doubted if one.sample.case.window_commits is None else 1.0) * scorer.chances(values, temperature)[
+        best
+    ]
+    culprit = one.sample.culprit
+    outcome = Outcome(
+        place=float((one.values >= one.values[culprit]).sum()) if culprit is not None else np.inf,
+        confidence=chance,
+        abstained=scorer.decide(table, best, chance).value == "inconclusive",
+        caused=culprit is not None,
     )
+    return Judged(group=one.sample.group, blameless=one.blameless, outcome=outcome, doubt=doubted)
 
 
-def report(caused: Sequence[Sample], outcomes: Mapping[str, Sequence[Outcome]]) -> None:
+def report(judged: Sequence[Judged]) -> None:
     """Held-out figures of each set."""
-    for group, found in outcomes.items():
-        figures = Evaluation(tuple(found))
+    from sklearn.metrics import roc_auc_score
+
+    for group in dict.fromkeys(one.group for one in judged):
+        own = [one for one in judged if one.group == group]
+        caused = [one for one in own if one.blameless is None]
+        figures = Evaluation(tuple(one.outcome for one in caused))
         print(f"{group}: {figures.n} cases, held out")
         for metric in ("top1", "top3", "top5", "top20", "mrr"):
             low, high = figures.interval(metric)
             print(f"  {metric:6s} {figures.value(metric):.3f} [{low:.3f}, {high:.3f}]")
-        print(f"  ECE {figures.ece:.3f}; coverage {figures.coverage}; abstained {figures.abstained:.3f}")
-        print(f"  of those no commit caused: {figures.blameless}")
+        print(f"  ECE {figures.ece:.3f}; coverage {figures.coverage}; left open {figures.abstained:.3f}")
+        for kind in BLAMELESS:
+            others = [one for one in own if one.blameless == kind]
+            if others:
+                left = sum(one.outcome.abstained for one in others) / len(others)
+                both = [*caused, *others]
+                area = roc_auc_score([one.blameless is not None for one in both], [one.doubt for one in both])
+                print(f"  culprit {kind}: {len(others)}, left open {left:.3f}; area under the doubt's curve {area:.3f}")
 
 
 def _rounded(found: Mapping[str, float]) -> dict[str, float]:

@@ -169,8 +169,9 @@ class World:
         """Minutes before, a service that has nothing to do with it gets a commit with the alert's very words."""
         incident = self._deployed(kind, at)
         fault, words = self._last
-        known = {incident.service, *self.domain.services[incident.service][1], *self._callers(incident.service)}
-        other = self.random.choice([name for name in self.domain.services if name not in known])
+        other = self.random.choice(
+            [name for name in self.domain.services if name not in self._related(incident.service)]
+        )
         self._decoy(at - self._minutes(4, 20), other, fault, words)
         self._deploy(other, at - 2 * MINUTE)
         return incident
@@ -283,6 +284,16 @@ class World:
 
     def _callers(self, service: str) -> list[str]:
         return [name for name, (_, calls) in self.domain.services.items() if service in calls]
+
+    def _related(self, service: str) -> set[str]:
+        """A service, all that it depends on and all that depend on it, through others too."""
+        found = {service}
+        for step in (lambda name: self.domain.services[name][1], self._callers):
+            border = [service]
+            while border:
+                border = [other for name in border for other in step(name)]
+                found.update(border)
+        return found
 
     def _tell(
         self, kind: str, at: int, service: str, fault: Fault, words: dict[str, Any], culprit: Plan, called: str = ""

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,10 @@ from ranking.labels.cases import Labelled
 from ranking.ranker import Progress, Ranker
 
 FOLDS = 4
+#: How an incident is shown without its culprit: at the moment before that was made, so that everything is as it was then; or
+#: at its own time, with the culprit taken out, so that its forerunners and all that came after it stay.
+Blameless = Literal["before", "removed"]
+BLAMELESS: tuple[Blameless, ...] = ("before", "removed")
 #: What all cases of a set weigh together in a fit, so that a small set counts like a large one.
 SET_WEIGHT = 800.0
 
@@ -57,41 +63,48 @@ def measure(
     cases: Sequence[Labelled],
     folder: Path,
     *,
-    before_culprit: bool = False,
+    blameless: Blameless | None = None,
     progress: Progress | None = None,
 ) -> list[Sample]:
     """The candidates of each case, from the folder where they were kept, else from the ranker.
 
     Args:
-        before_culprit: look at the moment before the culprit was committed: the same incident, and nobody there did it.
+        blameless: measure the same incidents without their culprit: nobody there did it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for count, case in enumerate(cases, 1):
         file = folder / f"{re.sub(r'[^0-9A-Za-z-]', '_', case.id)}.npz"
         if not file.exists():
-            _survey(ranker, case, file, before_culprit)
+            _survey(ranker, case, file, blameless)
         with np.load(file) as kept:
             rows = [int(row) for row in kept["culprit"]]
             places = {str(feature): place for place, feature in enumerate(kept["cols"])}
-            if len(kept["X"]) and (rows or before_culprit):
-                row = rows[0] if rows and not before_culprit else None
+            if len(kept["X"]) and (rows or blameless):
+                row = rows[0] if rows and not blameless else None
                 found.append(Sample(case=case, places=places, numbers=kept["X"], culprit=row))
         if progress:
             progress("measuring", count, len(cases))
     return found
 
 
-def _survey(ranker: Ranker, case: Labelled, file: Path, before_culprit: bool) -> None:
+def _survey(ranker: Ranker, case: Labelled, file: Path, blameless: Blameless | None) -> None:
     moment = from_unix(case.created_at)
-    if before_culprit:
+    if blameless == "before":
         moment = _made(ranker, case, moment) or moment
     incident = Incident(
         id=case.id, title=case.title, description=case.description, created_at=moment, service=case.service
     )
-    survey = ranker.survey(
-        incident, window_days=case.window_days or 14.0, window_commits=case.window_commits, repos=case.repos
+    ask = partial(
+        ranker.survey,
+        incident,
+        window_days=case.window_days or 14.0,
+        window_commits=case.window_commits,
+        repos=case.repos,
     )
+    survey = ask()
+    if blameless == "removed":
+        survey = ask(candidates=[commit.sha for commit in survey.commits if commit.sha not in case.culprits])
     columns = sorted(survey.table.columns)
     shas = [commit.sha for commit in survey.commits]
     np.savez_compressed(

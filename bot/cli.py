@@ -290,6 +290,44 @@ def train_ranker(
         train.show(done, _console())
 
 
+@training.command("examples")
+def train_examples(
+    repo: NamedRepos,
+    out: Annotated[Path, typer.Option("--out", help="A new folder for the files.", metavar="DIR")],
+    cases: Annotated[
+        list[Path] | None,
+        typer.Option("--cases", help="Labelled cases of your own, a line each. May be repeated.", metavar="FILE.jsonl"),
+    ] = None,
+    since: Since = None,
+    before: Before = None,
+    window_days: WindowDays = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many incidents, the newest.")] = 500,
+    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Leave out what people said in Slack.")] = False,
+    texts: Annotated[
+        list[Path] | None, typer.Option("--texts", help="Documents it reads too. May be repeated.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Write what a Llama would learn from, to train it on another machine with ranking.llama.finetune.
+
+    Example: rundown train examples --repo ~/src/shop --out examples
+    """
+    from bot import train
+    from bot.local import parse_time
+
+    past = train.Past(
+        repos=repo,
+        cases=cases or (),
+        since=parse_time(since),
+        before=parse_time(before),
+        window_days=window_days,
+        limit=limit,
+        feedback=not no_feedback,
+    )
+    with _progress() as progress:
+        written = train.write_examples(past, texts=texts or (), out=out, progress=progress)
+    train.show_written(written, _console())
+
+
 @app.command()
 def ingest(
     source: Annotated[

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot import train_llama
 from bot.app import own_weights
 from bot.investigation import Ranked
+from bot.train_llama import LlamaDone, LlamaJob
 from core.errors import UsageError
-from core.model import Document, from_json, from_unix
+from core.model import from_json, from_unix
 from core.settings import Settings, read_settings
 from core.text import strip_hidden
 from ranking.evaluation import Evaluation, paired_difference
 from ranking.labels.cases import Labelled
 from ranking.labels.feedback import feedback_cases, join_cases, origin_of
-from ranking.training import Learned, Measured, Move, learn, ranked_cases, write_weighing
+from ranking.scorer import read_weighing
+from ranking.training import Learned, Measured, Move, learn, write_weighing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,9 +35,7 @@ if TYPE_CHECKING:
 
     from bot.local import Progress
     from ranking.history import History
-    from ranking.llama.examples import Example
-    from ranking.llama.recipe import Recipe
-    from ranking.llama.train import Trained
+    from ranking.votes import VoteWeight
 
 _ORIGINS = {
     "feedback": "named in Slack",
@@ -48,25 +49,29 @@ _TOLD_MOVES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class LlamaJob:
-    """A Llama to train on the same incidents."""
+class Past:
+    """Which incidents of a team are learned from; see `run`."""
 
-    #: Hub id or folder.
-    base: str
-    #: Where it goes; a folder under RUNDOWN_HOME by default.
-    out: Path | None = None
-    #: Folders or repositories of documents to read beside the commit messages.
-    texts: Sequence[Path] = ()
-    recipe: Recipe | None = None
+    repos: Sequence[str]
+    cases: Sequence[Path] = ()
+    since: datetime | None = None
+    before: datetime | None = None
+    window_days: float | None = None
+    limit: int = 500
+    feedback: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class LlamaDone:
-    """What came of it."""
+class Written:
+    """A Llama's material in files."""
 
-    trained: Trained
-    #: Documents not read: not for everyone, or not known to be older than the first held-out incident.
+    out: Path
+    #: File name -> lines.
+    lines: dict[str, int]
+    #: Incidents learned from, and held out.
+    incidents: tuple[int, int]
     left_out: int
+    gaps: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,70 +119,130 @@ def run(
         RepositoryError: no repository can be read.
         RundownError: there are too few labels.
     """
-    from ranking.history import open_histories
-    from ranking.ranker import Ranker
-    from ranking.scorer import read_weighing
-    from ranking.small import SmallLlama
-
+    past = Past(
+        repos=repos, cases=cases, since=since, before=before, window_days=window_days, limit=limit, feedback=feedback
+    )
     settings = read_settings()
-    histories, gaps = open_histories(repos, home=settings.home)
-    # From the weights that ship, never from those of the last training: each label counts once, however often one trains.
-    ranker = Ranker(
-        histories, reader=SmallLlama(), weighing=read_weighing(), service_repos=settings.service_repos, gaps=gaps
-    )
-    gaps += ranker.refresh(progress)
-    days, before = window_days or settings.window_days, before or datetime.now(UTC)
-    labels = _labels(
-        histories, settings, cases, since or from_unix(0), before, days=days, feedback=feedback, progress=progress
-    )
-    learned = learn(ranker, labels[-limit:], window_days=days, progress=progress)
-    earlier, written = own_weights(settings).exists(), keep(learned, settings, out=out, force=force)
+    learned, histories, gaps = _learned(past, settings, progress)
+    trained = train_llama.train(llama, learned, histories, settings, progress) if llama else None
+    vote = trained.vote if trained else None
+    earlier, written = own_weights(settings).exists(), keep(learned, settings, out=out, force=force, vote=vote)
     return Done(
         learned=learned,
         written=written,
         used_at=own_weights(settings),
         earlier=earlier,
-        llama=_train_llama(llama, learned, histories, settings, progress) if llama else None,
-        # The same gap with other figures is told once.
-        gaps=(*gaps, *{re.sub(r"\d+", "", gap): gap for one in learned.measured for gap in one.gaps}.values()),
+        llama=trained,
+        gaps=gaps,
     )
 
 
-def keep(learned: Learned, settings: Settings, *, out: Path | None, force: bool) -> Path | None:
+def write_examples(past: Past, *, texts: Sequence[Path], out: Path, progress: Progress) -> Written:
+    """Write what a Llama would learn from, for a training elsewhere (`ranking.llama.finetune`). No weights are written.
+
+    Args:
+        texts: folders or repositories of documents to read beside the commit messages.
+        out: an empty or new folder.
+
+    Raises:
+        RepositoryError: no repository can be read.
+        DocumentError: a folder of texts cannot be read.
+        UsageError: the folder is not empty.
+        RundownError: there are too few labels.
+    """
+    train_llama.refuse_full(out)  # before minutes of measuring
+    learned, histories, gaps = _learned(past, read_settings(), progress)
+    material = train_llama.gather(learned, histories, texts)
+    return Written(
+        out=out,
+        lines=train_llama.write_material(material, out),
+        incidents=(len(learned.fitted), len(learned.held_out)),
+        left_out=material.left_out,
+        gaps=gaps,
+    )
+
+
+def _learned(past: Past, settings: Settings, progress: Progress) -> tuple[Learned, list[History], tuple[str, ...]]:
+    """What a team's past taught, its histories, and what could not be read, in words.
+
+    Raises:
+        RepositoryError: no repository can be read.
+        RundownError: there are too few labels.
+    """
+    from ranking.history import open_histories
+    from ranking.ranker import Ranker
+    from ranking.small import SmallLlama
+
+    histories, gaps = open_histories(past.repos, home=settings.home)
+    # From the weights that ship, never from those of the last training: each label counts once, however often one trains.
+    ranker = Ranker(
+        histories, reader=SmallLlama(), weighing=read_weighing(), service_repos=settings.service_repos, gaps=gaps
+    )
+    gaps += ranker.refresh(progress)
+    labels = _labels(histories, settings, past, progress)
+    learned = learn(
+        ranker, labels[-past.limit :], window_days=past.window_days or settings.window_days, progress=progress
+    )
+    # The same gap with other figures is told once.
+    told = {re.sub(r"\d+", "", gap): gap for one in learned.measured for gap in one.gaps}
+    return learned, histories, (*gaps, *told.values())
+
+
+def keep(
+    learned: Learned, settings: Settings, *, out: Path | None, force: bool, vote: VoteWeight | None = None
+) -> Path | None:
     """Write the new weights unless they did worse than those that ship; where they went.
 
     Args:
         out: where they go; where ranking finds them by default.
         force: write them even if they did worse.
+        vote: what a Llama's vote counts. It is written in any case, beside the weights that stay if the new ones did worse.
     """
-    if not (learned.better or force):
+    own = own_weights(settings)
+    if learned.better or force:
+        weighing = learned.weighing
+    elif vote:
+        weighing = read_weighing(own) if own.exists() else learned.shipped
+    else:
         return None
-    path = out or own_weights(settings)
-    write_weighing(path, learned.weighing)
+    if vote:
+        notes = {**weighing.notes, "model_weight": asdict(vote)}
+        weighing = weighing.model_copy(update={"model_weight": vote.weight, "notes": notes})
+    path = out or own
+    write_weighing(path, weighing)
     return path
+
+
+def llama_job(base: str | None, out: Path | None, texts: Sequence[Path]) -> LlamaJob | None:
+    """The Llama that was asked for on a command line, if any.
+
+    Raises:
+        UsageError: where it goes or what it reads was told, but not which.
+    """
+    if base is not None:
+        return LlamaJob(base=base, out=out, texts=texts)
+    if out is not None or texts:
+        raise UsageError(
+            "there is no Llama to train",
+            why="--adapter-out and --texts need --base-model",
+            way_out="add --base-model with a hub id or a folder, for example meta-llama/Llama-3.2-1B",
+        )
+    return None
 
 
 # -- labels ------------------------------------------------------------------------------------------------------
 
 
-def _labels(
-    histories: Sequence[History],
-    settings: Settings,
-    files: Sequence[Path],
-    since: datetime,
-    before: datetime,
-    *,
-    days: float,
-    feedback: bool,
-    progress: Progress,
-) -> list[Labelled]:
+def _labels(histories: Sequence[History], settings: Settings, past: Past, progress: Progress) -> list[Labelled]:
     """What people said in Slack, then what was given, then what histories tell; oldest first."""
     from ranking.backtest import find_labels
     from ranking.labels.cases import read_labelled
 
+    since, before = past.since or from_unix(0), past.before or datetime.now(UTC)
+    days = past.window_days or settings.window_days
     names = [history.name for history in histories]
-    given = [case for file in files for case in read_labelled(file, names)]
-    said = feedback_cases(_feedback(settings, before)) if feedback else []
+    given = [case for file in past.cases for case in read_labelled(file, names)]
+    said = feedback_cases(_feedback(settings, before)) if past.feedback else []
     mined = find_labels(histories, since=since, before=before, window_days=days, progress=progress)
     joined = join_cases(said, given, mined.cases)
     return [case for case in joined if since.timestamp() <= case.created_at < before.timestamp()]
@@ -206,82 +271,6 @@ def _named(findings: dict[str, Any]) -> bool:
     return ranking is not None and not ranking.abstained
 
 
-# -- a Llama -----------------------------------------------------------------------------------------------------
-
-
-def llama_job(base: str | None, out: Path | None, texts: Sequence[Path]) -> LlamaJob | None:
-    """The Llama that was asked for on a command line, if any.
-
-    Raises:
-        UsageError: where it goes or what it reads was told, but not which.
-    """
-    if base is not None:
-        return LlamaJob(base=base, out=out, texts=texts)
-    if out is not None or texts:
-        raise UsageError(
-            "there is no Llama to train",
-            why="--adapter-out and --texts need --base-model",
-            way_out="add --base-model with a hub id or a folder, for example meta-llama/Llama-3.2-1B",
-        )
-    return None
-
-
-def _train_llama(
-    job: LlamaJob, learned: Learned, histories: Sequence[History], settings: Settings, progress: Progress
-) -> LlamaDone:
-    """Train on the older incidents, measure on the newest, read no text from after the first of these.
-
-    Raises:
-        UsageError: the base cannot be used, or its folder holds another training.
-        ModelUnavailable: the trained model cannot be measured.
-    """
-    from ranking.llama.examples import make_examples, ranked_examples
-    from ranking.llama.train import train_llama
-
-    # Weights that saw no held-out incident rank the lists, or the numbers after would flatter.
-    weighing = learned.trial if learned.better else learned.shipped
-    older, newest = (list(ranked_cases(part, weighing, histories)) for part in (learned.fitted, learned.held_out))
-    held_out = list(ranked_examples(newest))
-    seen = {example.incident for example in held_out}
-
-    def apart(examples: Iterator[Example]) -> list[Example]:
-        return [example for example in examples if example.incident not in seen]
-
-    texts, left_out = _texts(job.texts, histories, from_unix(learned.held_out[0].case.created_at))
-    digest = learned.weighing.release[-8:]
-    trained = train_llama(
-        job.base,
-        job.out or settings.home / "ranker" / f"llama-{Path(job.base).name}-{digest}",
-        examples=apart(make_examples(older, seed=7)),
-        ranked=apart(ranked_examples(older)),
-        held_out=held_out,
-        texts=texts,
-        recipe=job.recipe,
-        progress=progress,
-    )
-    return LlamaDone(trained=trained, left_out=left_out)
-
-
-def _texts(folders: Sequence[Path], histories: Sequence[History], before: datetime) -> tuple[Iterator[str], int]:
-    """Commit messages and documents from before a moment, and how many documents are left out.
-
-    Raises:
-        DocumentError: a folder cannot be read.
-    """
-    from itertools import chain
-
-    from ingest.sources import open_source
-    from ranking.llama.pretrain import commit_texts
-
-    listed = [item for folder in folders for item in open_source(folder).documents() if isinstance(item, Document)]
-    old = [
-        document.text
-        for document in listed
-        if (told := document.occurred_at or document.updated_at) and told < before and "*" in document.readers
-    ]
-    return chain(commit_texts(histories, before=before), old), len(listed) - len(old)
-
-
 # -- the report --------------------------------------------------------------------------------------------------
 
 
@@ -299,14 +288,29 @@ def show(done: Done, console: Console) -> None:
         f"\nThe newest {len(learned.held_out)} incidents, ranked by what the {len(learned.fitted)} older ones taught:"
     )
     console.print(_table(learned.before, learned.after))
+    console.print(_verdict(learned), highlight=False)
     console.print("\nWhat moved most:")
     for line in _move_lines(learned):
         console.print(f"  {line}", highlight=False)
     console.print(f"\n{_outcome(done)}", highlight=False)
     if done.llama:
-        for line in _llama_lines(done.llama):
+        for line in train_llama.told(done.llama):
             console.print(line, highlight=False, soft_wrap=True)
     for gap in done.gaps[:5]:
+        console.print(f"[yellow]{_plain(gap)}[/]", highlight=False)
+
+
+def show_written(written: Written, console: Console) -> None:
+    """Print what was written, and what to do with it."""
+    older, newest = written.incidents
+    console.print(f"Wrote {older} past incidents to learn from and the newest {newest} to measure on:", highlight=False)
+    for name, lines in written.lines.items():
+        console.print(f"  {_plain(str(written.out / name))}: {lines} lines", highlight=False, soft_wrap=True)
+    for line in train_llama.left_out_lines(written.left_out):
+        console.print(line, highlight=False)
+    console.print("\nTo train on them, here or where a GPU is:")
+    console.print(f"  {_plain(train_llama.command(written.out))}", highlight=False, soft_wrap=True)
+    for gap in written.gaps[:5]:
         console.print(f"[yellow]{_plain(gap)}[/]", highlight=False)
 
 
@@ -336,6 +340,14 @@ def _table(before: Evaluation, after: Evaluation) -> Table:
             change + ("" if found.certain else " may be chance"),
         )
     if before.ece is not None and after.ece is not None:
+        missed = paired_difference(after, before, "miss")
+        table.add_row(
+            "confidence missed by, squared",
+            f"{before.value('miss'):.2f}",
+            f"{after.value('miss'):.2f}",
+            f"{missed.mean:+.2f} [{missed.low:+.2f}, {missed.high:+.2f}]"
+            + ("" if missed.certain else " may be chance"),
+        )
         table.add_row(
             "confidence off by",
             f"{before.ece:.2f}",
@@ -343,6 +355,18 @@ def _table(before: Evaluation, after: Evaluation) -> Table:
             f"{after.ece - before.ece:+.2f} (less is better)",
         )
     return table
+
+
+def _verdict(learned: Learned) -> str:
+    """How they rank, and how well they know when they are right: what decides whether they are kept."""
+    ranking, miss = learned.verdict.ranking, learned.verdict.miss
+    order = ("worse", "better")[ranking.mean > 0] if ranking.certain else "no differently, beyond chance,"
+    sure = (
+        ("closer to the truth", "further from the truth")[miss.mean > 0]
+        if miss.certain
+        else "no different, beyond chance"
+    )
+    return f"Yours rank {order} than those that ship; their confidence is {sure}."
 
 
 def _move_lines(learned: Learned) -> list[str]:
@@ -425,30 +449,6 @@ def _outcome(done: Done) -> str:
     )
 
 
-def _llama_lines(llama: LlamaDone) -> list[str]:
-    trained = llama.trained
-    lines = [""]
-    if trained.before and trained.after:
-        before, after = trained.before, trained.after
-        lines.append(
-            f"The Llama put the culprit first in {after.first:.0%} of {after.lists} held-out lists; before its training in "
-            f"{before.first:.0%}, guessing {after.guessing:.0%}."
-        )
-    if llama.left_out:
-        lines.append(
-            f"[yellow]{llama.left_out} documents were not read:[/] not everyone may read them, or they are not known to be older "
-            "than the first held-out incident. A git repository tells when each was changed."
-        )
-    lines.append("To have it vote:")
-    lines += [f"  {name}={_plain(value)}" for name, value in _settings_of(trained).items()]
-    return lines
-
-
-def _settings_of(trained: Trained) -> dict[str, str]:
-    found = {"RUNDOWN_RANKER_MODEL": trained.model}
-    return {**found, "RUNDOWN_RANKER_ADAPTER": trained.adapter} if trained.adapter else found
-
-
 def _plain(text: str) -> str:
     from rich.markup import escape
 
@@ -470,11 +470,5 @@ def to_json(done: Done) -> dict[str, Any]:
         "gaps": done.gaps,
     }
     if done.llama:
-        trained = done.llama.trained
-        found["llama"] = {
-            "settings": _settings_of(trained),
-            "before": asdict(trained.before) if trained.before else None,
-            "after": asdict(trained.after) if trained.after else None,
-            "documents_left_out": done.llama.left_out,
-        }
+        found["llama"] = train_llama.to_json(done.llama)
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from core.model import Commit
@@ -101,8 +100,6 @@ def past(measurer: Measurer, history: History, indexes: Sequence[int]) -> None:
     table, before = measurer.table, measurer.question.moment
     paths = {change.path for index in indexes for change in table.commits[index].files[:PATHS]}
     owners, reverts = history.owners(paths, before), history.reverts_of(paths, before)
-    oldest = min(table.commits[index].committed_at for index in indexes)
-    undone = {target[:7] for target in history.reverted(oldest, before)}
     for index in indexes:
         commit = table.commits[index]
         mine = total = 0
@@ -113,9 +110,8 @@ def past(measurer: Measurer, history: History, indexes: Sequence[int]) -> None:
             count = reverts.get(change.path, 0)
             table.put("reverts_here", index, math.log1p(count), f"{change.path}\n{count}")
         table.put("owns_files", index, mine / total if total else 0.0)
-        table.put("already_reverted", index, float(commit.sha[:7] in undone))
     _culprits_before(measurer, history, indexes, paths)
-    _mentions(measurer, history, indexes, oldest)
+    _mentions(measurer, history, indexes)
 
 
 def _culprits_before(measurer: Measurer, history: History, indexes: Sequence[int], paths: Collection[str]) -> None:
@@ -128,11 +124,13 @@ def _culprits_before(measurer: Measurer, history: History, indexes: Sequence[int
             table.put("culprits_here", index, math.log1p(count), f"{change.path}\n{count}")
 
 
-def _mentions(measurer: Measurer, history: History, indexes: Sequence[int], oldest: datetime) -> None:
-    """Whether later commits, still before the incident, name a commit: as what they repair, or in passing."""
+def _mentions(measurer: Measurer, history: History, indexes: Sequence[int]) -> None:
+    """Whether later commits, still before the incident, name a commit: as what they undo, what they repair, or in passing."""
     table, before = measurer.table, measurer.question.moment
+    oldest = min(table.commits[index].committed_at for index in indexes)
     said = history.mentions([table.commits[index].sha for index in indexes], oldest, before)
     for index in indexes:
         kinds_said = {mention.kind for mention in said.get(table.commits[index].sha, ())}
+        table.put("already_reverted", index, float("revert" in kinds_said))
         table.put("repaired_since", index, float("fix" in kinds_said))
         table.put("named_since", index, float("mention" in kinds_said))

@@ -29,10 +29,6 @@ _PRODUCTION = re.compile(r"\b(prod|production|live)\b", re.IGNORECASE)
 _CANARY = re.compile(r"\bcanar(y|ies)\b", re.IGNORECASE)
 _ROLLBACK = re.compile(r"\b(roll(ed|ing)?[- ]?back|revert(ed)?|back(ed)?[- ]?out|undo)\b", re.IGNORECASE)
 _SHA = re.compile(r"[0-9a-f]{7,64}")
-#: Prefixes of tags that name no service.
-_NO_SERVICE = frozenset(
-    {"deploy", "deployed", "deployment", "prod", "production", "release", "releases", "rel", "live", "v"}
-)
 #: The newest steps of a service that are followed: each is compared with those before it.
 _STEPS = 300
 #: Deploys so long before the oldest candidate are looked at too: they tell what ran before.
@@ -244,37 +240,6 @@ def read_deploys(
     return _placed(told, heads, histories, services, start)
 
 
-def read_releases(
-    histories: Sequence[History],
-    services: ServiceMap,
-    *,
-    before: datetime,
-    start: datetime,
-    find: Find,
-    but: Collection[str],
-) -> Deploys:
-    """Release tags read as deploys: weak evidence, for repositories whose deploys nobody told.
-
-    Only tags with a date of their own: a plain one may have been put there after the incident.
-
-    Args:
-        but: names of repositories to leave out.
-    """
-    told: list[ChangeEvent] = []
-    heads: dict[ChangeEvent, Commit] = {}
-    for history in histories:
-        tags = [] if history.name in but else [tag for tag in _tags(history, before) if tag.is_release and tag.dated]
-        earlier = [tag for tag in tags if tag.at < start]
-        recent = [*earlier[-1:], *(tag for tag in tags if tag.at >= start)]
-        commits = find([history], [tag.sha for tag in recent], before) if recent else {}
-        for tag in recent:
-            if tag.sha in commits:
-                event = ChangeEvent(kind="deploy", at=tag.at, sha=tag.sha, name=tag.name, service=_service_of(tag))
-                told.append(event)
-                heads[event] = commits[tag.sha]
-    return _placed(told, heads, histories, services, start)
-
-
 def _placed(
     told: Iterable[ChangeEvent],
     heads: Mapping[ChangeEvent, Commit],
@@ -353,12 +318,6 @@ def _tags(history: History, before: datetime) -> Sequence[Tag]:
         return history.tags(before)
     except RepositoryError:
         return ()
-
-
-def _service_of(tag: Tag) -> str | None:
-    """ "checkout/v1.2.3" and "checkout-v1.2.3" are releases of checkout."""
-    match = re.match(r"([A-Za-z][\w.-]*?)[-/@]v?\d", tag.name)
-    return match[1] if match and match[1].lower() not in _NO_SERVICE else None
 
 
 def _in_production(event: ChangeEvent) -> bool:

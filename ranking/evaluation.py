@@ -47,8 +47,15 @@ class Outcome:
     #: For a ranking by chance: among how many. Its marks are then what is to be expected, and `place` says nothing.
     by_chance_among: int = 0
 
+    @property
+    def miss(self) -> float:
+        """By how much its confidence missed, squared (Brier 1950): 0 is sure and right, 1 is sure and wrong; less is better."""
+        return ((self.confidence or 0.0) - (self.place == 1)) ** 2
+
     def mark(self, metric: str) -> float:
-        """One of `METRICS` for this incident alone."""
+        """One of `METRICS` for this incident alone, or "miss"."""
+        if metric == "miss":
+            return self.miss
         if self.by_chance_among:
             return _chance(metric, self.by_chance_among)
         return 1 / self.place if metric == "mrr" else float(self.place <= int(metric.removeprefix("top")))
@@ -130,15 +137,15 @@ class Evaluation:
         return len(self.caused)
 
     def value(self, metric: str) -> float:
-        """One of `METRICS`; 0 without any incident."""
+        """One of `METRICS`, or "miss"; 0 without any incident."""
         return statistics.fmean(self.marks(metric)) if self.n else 0.0
 
     def marks(self, metric: str) -> list[float]:
-        """One of `METRICS`, incident by incident."""
+        """One of `METRICS`, or "miss", incident by incident."""
         return [outcome.mark(metric) for outcome in self.caused]
 
     def interval(self, metric: str, *, rounds: int = ROUNDS, seed: int = 0) -> tuple[float, float]:
-        """95 % bootstrap interval of one of `METRICS`."""
+        """95 % bootstrap interval of one of `METRICS`, or of "miss"."""
         return interval(self.marks(metric), rounds=rounds, seed=seed)
 
     @cached_property

@@ -206,15 +206,6 @@ class History:
                     found[path][email] = count
         return dict(found)
 
-    def reverted(self, start: datetime, before: datetime) -> frozenset[str]:
-        """Ids, whole or abbreviated as written, that commits in [`start`, `before`) say they revert."""
-        sql = (
-            "SELECT DISTINCT m.target FROM commits c JOIN mentions m ON m.commit_id = c.id "
-            "WHERE m.kind = 'revert' AND c.committed >= ? AND c.committed < ?"
-        )
-        with self._index.connect() as db:
-            return frozenset(row[0] for row in db.execute(sql, (start.timestamp(), before.timestamp())))
-
     def reverts_of(self, paths: Iterable[str], before: datetime) -> dict[str, int]:
         """How many commits before a moment reverted something in each path; paths without one are left out."""
         found: dict[str, int] = {}

@@ -15,6 +15,10 @@ _DOCS = re.compile(
     r"(^|/)(docs?|documentation|man|licenses)/|(^|/)(readme|changelog|changes|news|authors|contributing|maintainers|copying|license|release[-_]notes)[^/]*$|\.(md|rst|adoc|txt|pod|texi|[1-9])$",
     re.IGNORECASE,
 )
+#: Texts that a build or a robot reads, and no person.
+_READ_BY_MACHINES = re.compile(
+    r"(^|/)(CMakeLists|requirements[^/]*|constraints|meson_options|robots)\.txt$", re.IGNORECASE
+)
 _TESTS = re.compile(
     r"(^|/)(tests?|testing|spec|specs|__tests__|testdata|fixtures|t)/|(^|/)(test_|t\d{4})[^/]*$|[_.-](test|spec|tests)\.\w+$|Test\.\w+$",
     re.IGNORECASE,
@@ -60,7 +64,7 @@ def _any(pattern: re.Pattern[str]) -> Callable[[Commit], bool]:
 
 #: Kind -> whether it applies.
 _RULES: dict[str, Callable[[Commit], bool]] = {
-    "docs": _only(_DOCS),
+    "docs": lambda commit: _only(_DOCS)(commit) and not _any(_READ_BY_MACHINES)(commit),
     "tests": _only(_TESTS),
     "translation": lambda commit: (
         _only(_TRANSLATION)(commit) or bool(re.match(r"Localisation updates", commit.subject))

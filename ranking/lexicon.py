@@ -48,7 +48,7 @@ class Lines:
 
 
 class Lexicon:
-    """Counted words by commit; the oldest unused are forgotten."""
+    """Counted words by commit; those counted first are forgotten first."""
 
     def __init__(self) -> None:
         self._messages: _Recent[Message] = _Recent(_MESSAGES)
@@ -83,7 +83,8 @@ class Lexicon:
 
 
 class _Recent(Generic[V]):
-    """A dictionary that forgets what was not asked for longest. Safe to share between threads: each step is atomic."""
+    """A dictionary that forgets what it has held longest, asked for or not: the window moves on, and the first to come is the
+    first to leave it. Safe to share between threads: each step is atomic."""
 
     def __init__(self, size: int) -> None:
         self._size, self._kept = size, OrderedDict[tuple[str, str], V]()

@@ -62,15 +62,14 @@ def services(measurer: Measurer) -> None:
 
 
 def deploys(measurer: Measurer) -> None:
-    """How each stood at the incident's time, by deploys; by release tags where no deploy was told."""
+    """How each stood at the incident's time, by the deploys that were told."""
     table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
-    for told, prefix in ((around.deploys, ""), (around.releases, "release_")) if around else ():
-        for index, commit in enumerate(table.commits):
-            standing = told.standing(commit)
-            changed = (standing.live_at or standing.rolled_back_at) if standing else None
-            hours = (moment - changed).total_seconds() / 3600 if changed else 0.0
-            for feature, value in (standing.features(moment) if standing else {}).items():
-                table.put(f"{prefix}{feature}", index, value, f"{hours:.6f}")
+    for index, commit in enumerate(table.commits if around else ()):
+        standing = around.deploys.standing(commit) if around else None
+        changed = (standing.live_at or standing.rolled_back_at) if standing else None
+        hours = (moment - changed).total_seconds() / 3600 if changed else 0.0
+        for feature, value in (standing.features(moment) if standing else {}).items():
+            table.put(feature, index, value, f"{hours:.6f}")
 
 
 def switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypedDict, Unpack
 
 from core.errors import ModelUnavailable, RepositoryError
 from core.model import Commit, Confidence, Culprit, Incident, Ranking, Reason
@@ -20,12 +21,13 @@ from ranking.events import ChangeEvent
 from ranking.features import Measurer, Question, Table
 from ranking.history import History
 from ranking.lexicon import Lexicon
-from ranking.llama import ELECTION_SIZE, CulpritModel, describe
+from ranking.llama import CulpritModel
 from ranking.reasons import explain
 from ranking.scorer import Weighing, read_weighing
 from ranking.services import MapCache
 from ranking.small.model import CommitReader
 from ranking.surroundings import Surroundings, look_around
+from ranking.votes import VOTED, vote
 
 #: Candidates whose diffs are read. On the development cases the culprit is among them 97 times in 100.
 READ = 200
@@ -39,6 +41,21 @@ _DIFF_S, _MODEL_S = 3.0, 8.0
 
 #: Told (what is being done, how much is done, how much there is or None).
 Progress = Callable[[str, int, int | None], None]
+
+
+class Scope(TypedDict, total=False):
+    """Which commits are candidates, and what else is known; all of it may be left out."""
+
+    #: Commits of so many days before the incident are candidates; 14 by default.
+    window_days: float
+    #: Instead, the last so many commits before it.
+    window_commits: int | None
+    #: Deploys, flags and settings switched; those at or after the incident are not looked at.
+    events: Sequence[ChangeEvent]
+    #: Instead of a window, these commits, by id or prefix. One committed at the incident or later is left out.
+    candidates: Collection[str] | None
+    #: Only these of the ranker's repositories.
+    repos: Collection[str] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +79,11 @@ class Ranker:
     Args:
         histories: the repositories.
         reader: compares what candidates and incidents mean; without one, their words alone count.
-        model: votes on the first `ELECTION_SIZE` when given.
+        model: votes on the first `VOTED` when given.
         weighing: what each feature counts; what ships with Rundown by default.
         service_repos: service name to names of its repositories: a hint that counts, not a fence.
         gaps: repositories that could not be opened, in words; told in every ranking.
-        model_budget_s: seconds a model may take for one vote.
+        model_budget_s: seconds a model may take for all its votes on one incident.
     """
 
     def __init__(
@@ -134,39 +151,18 @@ class Ranker:
             ]
             self._reader.closeness("", _newest_first(newest)[:count])
 
-    def rank(
-        self,
-        incident: Incident,
-        *,
-        window_days: float = 14.0,
-        window_commits: int | None = None,
-        events: Sequence[ChangeEvent] = (),
-        candidates: Collection[str] | None = None,
-        repos: Collection[str] | None = None,
-        limit: int = EXPLAINED,
-    ) -> Ranking:
+    def rank(self, incident: Incident, *, limit: int = EXPLAINED, **scope: Unpack[Scope]) -> Ranking:
         """The candidates, best first. Repositories never indexed before are indexed first; call `refresh` for new commits.
 
         Args:
-            window_days: commits of so many days before the incident are candidates.
-            window_commits: instead, the last so many commits before it.
-            events: deploys, flags and settings switched; those at or after the incident are not looked at.
-            candidates: instead, these commits, by id or prefix. One committed at the incident or later is left out.
-            repos: only these of its repositories.
             limit: how many are returned; all are considered.
+            scope: see `Scope`.
 
         Raises:
             RepositoryError: no repository could be read.
         """
         started = time.monotonic()
-        survey = self.survey(
-            incident,
-            window_days=window_days,
-            window_commits=window_commits,
-            events=events,
-            candidates=candidates,
-            repos=repos,
-        )
+        survey = self.survey(incident, **scope)
         culprits, confidence, problems = self._culprits(survey, limit)
         return Ranking(
             culprits=culprits,
@@ -180,24 +176,19 @@ class Ranker:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def survey(
-        self,
-        incident: Incident,
-        *,
-        window_days: float = 14.0,
-        window_commits: int | None = None,
-        events: Sequence[ChangeEvent] = (),
-        candidates: Collection[str] | None = None,
-        repos: Collection[str] | None = None,
-    ) -> Survey:
-        """The candidates and their features: what `rank` weighs, and what training learns from. Arguments as `rank`.
+    def survey(self, incident: Incident, **scope: Unpack[Scope]) -> Survey:
+        """The candidates and their features: what `rank` weighs, and what training learns from.
+
+        Args:
+            scope: see `Scope`.
 
         Raises:
             RepositoryError: no repository could be read.
         """
         moment = incident.created_at
-        start = moment - timedelta(days=window_days)
-        readable, gaps = self._readable(repos)
+        start = moment - timedelta(days=scope.get("window_days", 14.0))
+        window_commits, candidates = scope.get("window_commits"), scope.get("candidates")
+        readable, gaps = self._readable(scope.get("repos"))
         gaps += [gap for history in readable for gap in history.gaps]
         if candidates is None:
             commits = self._window(readable, moment, start, window_commits)
@@ -210,7 +201,7 @@ class Ranker:
         around = look_around(
             incident,
             readable,
-            events,
+            scope.get("events", ()),
             start=start,
             find=_find,
             service_repos=self._service_repos,
@@ -323,12 +314,13 @@ class Ranker:
         """Scores after the model's vote on the best candidates; without a model, or if it fails, as they were."""
         if self._model is None or len(survey.commits) < 2:
             return found, {}, []
-        voters = sorted(range(len(found)), key=lambda index: -found[index])[:ELECTION_SIZE]
+        order = sorted(range(len(found)), key=lambda index: -found[index])
         try:
-            described = [describe(survey.commits[index]) for index in voters]
-            votes = self._model.vote(survey.incident.text, described, budget_s=self._model_budget_s)
+            best_first = [survey.commits[index] for index in order[:VOTED]]
+            votes = vote(self._model, survey.incident, best_first, budget_s=self._model_budget_s)
         except ModelUnavailable as error:
             return found, {}, [f"ranked by features alone: {error}"]
+        voters = order[: len(votes)]
         changed = scorer.with_votes(found, voters, votes, self._weighing.model_weight)
         return changed, dict(zip(voters, votes, strict=True)), []
 
@@ -340,8 +332,8 @@ class Ranker:
         moment = survey.incident.created_at
         found = {index: explain(table, index, self._weighing.all, means, moment) for index in indexes}
         mean = sum(votes.values()) / len(votes) if votes else 0.0
-        for index, vote in votes.items():
-            worth = round(self._weighing.model_weight * (vote - mean), 3)
+        for index, share in votes.items():
+            worth = round(self._weighing.model_weight * (share - mean), 3)
             if self._model and worth > 0 and index in found:
                 reason = Reason(feature="model", text=f"the model {self._model.name} votes for it", weight=worth)
                 found[index] = tuple(sorted((reason, *found[index]), key=lambda item: -item.weight))

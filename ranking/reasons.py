@@ -27,7 +27,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "files": ("path_history",),
     "service": ("service", "foreign_service"),
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
-    "release": ("release_went_live", "release_in_last_deploy", "release_not_live"),
     "switch": ("switched",),
     "time": ("recent", "within_hour", "within_hour_by_days", "newer_in_repo", "newer_in_repo_by_days"),
     "repository": ("repo_named", "repo_history"),
@@ -89,10 +88,11 @@ def ago(commit: Commit, moment: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in the one unit that fits it."""
-    for size, unit, limit in ((1, "second", 100), (60, "minute", 100), (3600, "hour", 48), (86400, "day", 1e9)):
-        if seconds / size < limit:
-            count = round(seconds / size)
+    """A length of time in the one unit that fits it, begun ones left out, as the card's clock counts: 18.7 minutes are 18."""
+    for size, unit, limit in ((1, "second", 60), (60, "minute", 120), (3600, "hour", 48), (86400, "day", 1e9)):
+        # A note tells hours to six places, so a whole minute may come back a few milliseconds short.
+        count = int((seconds + 0.01) // size)
+        if count < limit:
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return "long"
 
@@ -159,13 +159,6 @@ def _deploy(table: Table, index: int, moment: datetime, worth: float) -> str:
     return "had not gone live yet" if table.columns.get("not_live", [0.0] * (index + 1))[index] else ""
 
 
-def _release(table: Table, index: int, moment: datetime, worth: float) -> str:
-    hours = table.notes.get(("release_went_live", index))
-    if hours and worth > 0:
-        return f"is in the release tagged {span(float(hours) * 3600)} before"
-    return "is in no release yet" if worth < 0 and not hours else ""
-
-
 def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
     name, _, hours = table.notes.get(("switched", index), "").partition("\n")
     return f"knows `{name}`, which was switched {span(float(hours) * 3600)} before" if name and worth > 0 else ""
@@ -226,7 +219,6 @@ _WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
     "files": _files,
     "service": _service,
     "deploy": _deploy,
-    "release": _release,
     "switch": _switch,
     "time": _time,
     "repository": _repository,

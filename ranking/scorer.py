@@ -92,10 +92,15 @@ def chances(found: Sequence[float], temperature: float = 1.0) -> list[float]:
 
 
 def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
-    """What tells whether any of the candidates did it, of the first few by score.
+    """What tells whether any of the candidates did it: how the scores lie, and what ties the first few to the incident.
 
     Args:
         found: the candidates' scores.
+
+    Returns:
+        Beside a constant: the best score, which weights of before "features-3" ask for; `spread`, over how many the probability spreads (entropy, nats); `ahead`, how far
+        the first stands out (standard deviations above the mean); of the first three the most overlap, closeness and likeness
+        of the files' history.
     """
     first = sorted(range(len(found)), key=lambda index: -found[index])[:3]
 
@@ -106,10 +111,18 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
     return {
         "constant": 1.0,
         "score": max(found, default=0.0),
+        "spread": -math.fsum(chance * math.log(chance) for chance in chances(found) if chance > 0),
+        "ahead": _ahead(found),
         "overlap": best("overlap"),
         "closeness": best("closeness"),
         "path_history": best("path_history"),
     }
+
+
+def _ahead(found: Sequence[float]) -> float:
+    mean = math.fsum(found) / max(1, len(found))
+    spread = math.sqrt(math.fsum((score - mean) ** 2 for score in found) / max(1, len(found)))
+    return (max(found) - mean) / spread if spread > 0 else 0.0
 
 
 def doubted(table: Table, found: Sequence[float], doubt: Mapping[str, float]) -> float:

@@ -119,22 +119,25 @@ class ServiceMap:
     def foreign(self, commit: Commit) -> tuple[float, str]:
         """How surely a commit is others' alone, and why; 0 where any of it may have to do with the affected service.
 
-        Told only where the incident gives its service, or names one alone, and a map knows it. 1 for services that have nothing to do with it;
-        less for those that call it, by steps, and where nothing is known to depend on anything.
+        Told only where the incident gives its service, or names one alone, and a map or CODEOWNERS knows it. 1 for services that have
+        nothing to do with it; less for those that call it, by steps, and where nothing is known to depend on anything.
         """
         subject, sure = self._subject
-        if subject not in self._topology.services or not commit.files:
+        mapped = subject in self._topology.services
+        if not commit.files or not (mapped or self._topology.has_owner(telling(self._written(subject)))):
             return 0.0, ""
         worth, owners = 1.0, set[str]()
         for change in commit.files[:_FILES]:
             keys = {claim.key for claim in self._claims(commit.repo, change.path)}
             keys = keys or set(self._topology.of_repo(commit.repo))
+            # Where no map tells whose it is, it may still be a team's other than the subject's (`_claims` knows that one's).
+            keys = keys or set(self._topology.teams_of(commit.repo, change.path))
             near = max((self._near[key][0].strength for key in keys if key in self._near), default=0.0)
             if not keys or near > CALLER:
                 return 0.0, ""
             worth, owners = min(worth, _FOREIGN_CALLER if near == CALLER else 1.0 - near / CALLER), owners | keys
         names = ", ".join(sorted(self._topology.name(key) for key in owners)[:3])
-        if not self._topology.has_graph:
+        if not (mapped and self._topology.has_graph):
             return sure * _FOREIGN_UNKNOWN, f"touches only {names}, not {self._written(subject)}"
         return sure * worth, f"touches only {names}, which {self._written(subject)} does not depend on"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.model import Commit, Incident
-from ranking.deploys import Deploys, Find, read_deploys, read_releases
+from ranking.deploys import Deploys, Find, read_deploys
 from ranking.events import ChangeEvent
 from ranking.flags import Switch, find_flagged, find_switches
 from ranking.history import History
@@ -23,9 +23,8 @@ class Surroundings:
     """What is known around one incident."""
 
     services: ServiceMap
-    #: What was deployed, as events tell; and as release tags do, for repositories of which no event tells.
+    #: What was deployed, as events tell.
     deploys: Deploys
-    releases: Deploys
     #: Flags and settings that were switched, the latest first.
     switches: tuple[Switch, ...] = ()
     #: By id, the commits behind them, also from before the window, each with its latest switch.
@@ -80,11 +79,9 @@ def look_around(
     )
     switches = find_switches(events, services, moment)
     flagged, gaps = find_flagged(histories, switches, moment)
-    deploys = read_deploys(events, histories, services, before=moment, start=start, find=find)
     return Surroundings(
         services=services,
-        deploys=deploys,
-        releases=read_releases(histories, services, before=moment, start=start, find=find, but=deploys.repos),
+        deploys=read_deploys(events, histories, services, before=moment, start=start, find=find),
         switches=tuple(switches),
         flagged=flagged,
         gaps=tuple(gaps),

@@ -1,13 +1,12 @@
-"""A repository's tags, and which of them look like a release or a deploy.
+"""A repository's tags.
 
-Does: read every tag with the commit it stands on and the time it was made; tell release names from others.
-Does not: decide what a release means for a candidate (`ranking.deploys`).
+Does: read every tag with the commit it stands on and the time it was made.
+Does not: say what a tag means: only a deploy event that names one does (`ranking.deploys`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     from ranking.repository import Repository
 
 _FORMAT = "--format=%(refname:lstrip=2)%00%(objectname)%00%(*objectname)%00%(objecttype)%00%(*objecttype)%00%(creatordate:unix)"
-#: "v1.2.3", "checkout-v1.2", "2024.05.01", "deploy-2024-05-01", "prod/117", "release_42".
-_RELEASE = re.compile(
-    r"(?:[\w.-]+?[-/@_])?v?\d+(?:\.\d+){1,3}(?:[-+._](?!rc|alpha|beta|pre|dev)\w+)*"
-    r"|(?:[\w.-]+[-/@_])?(?:deploy(?:ed|ment)?|prod(?:uction)?|release|rel|live)[-/_.@]?v?\d[\w.-]*"
-    r"|\d{4}[-.]?\d{2}[-.]?\d{2}(?:[-.T_]?\d+)*",
-    re.IGNORECASE,
-)
-_EARLY = re.compile(r"[-._]?(?:rc|alpha|beta|pre|preview|dev|snapshot)[-._]?\d*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +27,8 @@ class Tag:
     name: str
     #: The full id of the commit it stands on.
     sha: str
+    #: When it was made; of a plain tag nobody knows, so it is its commit's time.
     at: datetime
-    #: Whether it tells its own date. A plain tag does not: nobody knows since when it stands there.
-    dated: bool = True
-
-    @property
-    def is_release(self) -> bool:
-        """Whether its name is that of something that went to production: a version, a date, a deploy; no candidate or beta."""
-        return bool(_RELEASE.fullmatch(self.name)) and not _EARLY.search(self.name)
 
 
 def read_tags(repository: Repository) -> Iterator[Tag]:
@@ -57,4 +42,4 @@ def read_tags(repository: Repository) -> Iterator[Tag]:
         if "commit" in (kind, peeled_kind) and at.isdigit():
             plain = kind == "commit"
             with contextlib.suppress(ValueError, OverflowError, OSError):  # a date past the year 9999
-                yield Tag(name=name, sha=own if plain else peeled, at=from_unix(int(at)), dated=not plain)
+                yield Tag(name=name, sha=own if plain else peeled, at=from_unix(int(at)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.words import split_identifiers
@@ -31,6 +31,8 @@ _PROSE_WORDS = """
 """
 _PROSE = frozenset(_PROSE_WORDS.split())
 _FAR = 5
+#: Patterns of CODEOWNERS that cover everything.
+_ALL = ("*", "**", "/", "/*", "/**")
 #: How suspicious a commit is by where its service stands: what it depends on, by steps; who calls it; parts of one system.
 DEPENDENCY, CALLER, SIBLING = 0.5, 0.2, 0.1
 
@@ -85,6 +87,11 @@ class Topology:
         self.services: dict[str, Service] = {}
         self._rules: dict[str, Patterns[Claim]] = defaultdict(Patterns)
         self._owned = {repo: Patterns[tuple[str, ...]](rules) for repo, rules in owners.items() if rules}
+        #: Owners of some paths, but not of all.
+        self._places = {owner for rules in owners.values() for pattern, own in rules for owner in own}
+        self._places -= {
+            owner for rules in owners.values() for pattern, own in rules if pattern in _ALL for owner in own
+        }
         self._by_alias: dict[str, str] = {}
         self._lives: set[tuple[str, str]] = set()
         self._claims: dict[tuple[str, str], tuple[Claim, ...]] = {}
@@ -140,6 +147,14 @@ class Topology:
         if (repo, path) not in self._owners:
             self._owners[repo, path] = owned.last(path) or ()
         return self._owners[repo, path]
+
+    def has_owner(self, words: Collection[str]) -> bool:
+        """Whether CODEOWNERS gives any path to an owner that is named like this."""
+        return bool(words) and any(set(words) <= set(terms(owner)) for owner in self._places)
+
+    def teams_of(self, repo: str, path: str) -> tuple[str, ...]:
+        """Who owns a path, without those who own whatever nobody else does: that is nobody in particular."""
+        return tuple(owner for owner in self.owners_of(repo, path) if owner in self._places)
 
     def nearness(self, key: str) -> dict[str, Nearness]:
         """Every service that has to do with one: itself, what it depends on, who calls it, parts of the same system."""

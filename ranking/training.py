@@ -16,6 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from core.model import Confidence, from_unix
 from ranking import scorer
 from ranking.backtest import FEW
 from ranking.bulk import incident_of, survey_case
-from ranking.evaluation import Evaluation, Outcome, paired_difference, place_of
+from ranking.evaluation import Difference, Evaluation, Outcome, paired_difference, place_of
 from ranking.features import Table
 from ranking.fit import Lesson, fit_temperature, fit_weights
 from ranking.history import History
@@ -47,7 +48,9 @@ RIDGES, LEAST_SCALE = (10.0, 30.0, 100.0, 300.0), 0.25
 CHOSEN_FROM, _FIRM, _FOLDS = 60, 100.0, 5
 #: Candidates of one incident that a Llama's lists are drawn from.
 _LISTED = 100
-_FIGURES = ("top1", "top5", "mrr")
+_FIGURES = ("top1", "top5", "mrr", "miss")
+#: What is told of the new weights beside the old ones.
+_CHANGES = {"mrr_gain": "mrr", "miss_change": "miss"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,28 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """New weights beside those that ship, on the same unseen incidents."""
+
+    #: The change in MRR: more is better.
+    ranking: Difference
+    #: The change in the confidence's squared miss: less is better.
+    miss: Difference
+
+    @property
+    def better(self) -> bool:
+        """What is certain decides, the order before the confidence; where neither is, an order that is no worse.
+
+        So weights that put the culprits no differently, beyond chance, and know better when they are right, are kept.
+        """
+        if self.ranking.certain:
+            return self.ranking.mean > 0
+        if self.miss.certain:
+            return self.miss.mean < 0
+        return self.ranking.mean >= 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Learned:
     """What a team's incidents taught."""
 
@@ -133,9 +158,22 @@ class Learned:
         return sum(one.lost for one in self.measured)
 
     @property
+    def compared(self) -> Weighing:
+        """The better of the two that saw no held-out incident: whatever is measured on these starts from it."""
+        return self.trial if self.better else self.shipped
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """How the new weights did on the newest incidents beside those that ship."""
+        return Verdict(
+            ranking=paired_difference(self.after, self.before, "mrr"),
+            miss=paired_difference(self.after, self.before, "miss"),
+        )
+
+    @property
     def better(self) -> bool:
-        """Whether the newest incidents were ranked no worse than by the weights that ship."""
-        return bool(self.after.n) and paired_difference(self.after, self.before, "mrr").mean >= 0
+        """Whether the new weights are worth having."""
+        return bool(self.after.n) and self.verdict.better
 
 
 def measure(
@@ -415,13 +453,13 @@ def _recipe() -> dict[str, Any]:
 
 
 def _comparison(older: Sequence[Measured], before: Evaluation, after: Evaluation) -> dict[str, Any]:
-    gain = paired_difference(after, before, "mrr")
+    found = {name: paired_difference(after, before, metric) for name, metric in _CHANGES.items()}
     return {
         "fitted_to": len(older),
         "incidents": after.n,
         "before": _figures(before),
         "after": _figures(after),
-        "mrr_gain": [round(value, 4) for value in (gain.mean, gain.low, gain.high)],
+        **{name: [round(value, 4) for value in (d.mean, d.low, d.high)] for name, d in found.items()},
     }
 
 

@@ -219,5 +219,5 @@ def _unreadable(where: str, error: ValueError) -> CaseError:
     return CaseError(
         f"cannot learn from the line at {where}",
         why=str(why),
-        way_out="write such files with `ranking.llama.examples`",
+        way_out="write such files with `rundown train examples`",
     )

@@ -4,7 +4,7 @@
         --examples sampled.jsonl --ranked ranked.jsonl --held-out later.jsonl [--texts texts.jsonl]
 
 `python -m ranking.llama.finetune …` does the same on one device. Killed, it goes on when started again. `rundown train
-ranker` makes the files, as `ranking.llama.examples` can from any ranked incidents.
+examples` writes the files, as `ranking.llama.examples` can from any ranked incidents.
 
 Does: read the command line and the files, show how far it is, print the numbers.
 Does not: hold any of the training (`ranking.llama.train`).

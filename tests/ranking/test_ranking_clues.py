@@ -84,6 +84,8 @@ def commit(subject="Change it", body="", files=("src/a.py",), author="Ada"):
     [
         (commit(), set()),
         (commit(files=("README.md", "docs/guide.rst")), {"docs"}),
+        (commit(files=("src/requirements.txt", "CMakeLists.txt")), {"dependency"}),
+        (commit(files=("NOTES.txt",)), {"docs"}),
         (commit(files=("README.md", "src/a.py")), set()),
         (commit(files=("tests/test_a.py",)), {"tests"}),
         (commit(files=("i18n/de.json",)), {"translation", "config"}),

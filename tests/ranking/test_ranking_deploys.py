@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -11,7 +9,7 @@ import pytest
 from ranking_repos import NOON, Change, add, git
 
 from core.model import Commit
-from ranking.deploys import Deploys, Standing, read_deploys, read_releases
+from ranking.deploys import Deploys, Standing, read_deploys
 from ranking.events import ChangeEvent
 from ranking.history import History, open_history
 from ranking.ranker import _find
@@ -226,26 +224,3 @@ def test_a_standing_becomes_numbers(standing, features):
     times = {name: NOON - timedelta(hours=standing[name]) for name in ("live_at", "rolled_back_at") if name in standing}
 
     assert Standing(**{**standing, **times}).features(NOON) == features
-
-
-def test_release_tags_stand_in_for_deploys(line, make_repo, home):
-    """By a tag's own date; one without a date, one made after the incident, a candidate and a plain name are not seen."""
-    history, shas = line
-    path = history.repository.path
-    at = {"GIT_COMMITTER_DATE": (NOON - timedelta(hours=2)).isoformat()}
-    late = {"GIT_COMMITTER_DATE": (NOON + timedelta(hours=1)).isoformat()}
-    for name, sha, date in (
-        ("v1.3.0", shas[2], at),
-        ("v1.4.0", shas[3], late),
-        ("v1.5.0-rc1", shas[3], at),
-        ("best", shas[3], at),
-    ):
-        subprocess.run(["git", "-C", path, "tag", "-a", "-m", "x", name, sha], check=True, env={**os.environ, **date})
-    history.refresh()
-    commits, _ = deploys([history], [])
-    services = map_service(None, [history], {}, NOON)
-    options = {"before": NOON, "start": commits[0].committed_at, "find": _find}
-
-    released = read_releases([history], services, but=(), **options)
-    assert said((commits, released)) == ["2 last", "2 last", "2 last", "not yet"]
-    assert said((commits, read_releases([history], services, but=("shop",), **options))) == ["?"] * 4

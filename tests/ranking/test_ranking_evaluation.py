@@ -97,6 +97,20 @@ def test_calibration_by_hand():
     assert filled == {0.7: (1, 0.0), 0.8: (1, 1.0), 0.9: (2, 0.5)}
 
 
+@pytest.mark.parametrize(
+    ("outcome", "miss"),
+    [
+        (Outcome(place=1, confidence=0.9), 0.01),
+        (Outcome(place=2, confidence=0.9), 0.81),
+        (Outcome(place=1, confidence=0.0), 1.0),
+        (Outcome(place=math.inf), 0.0),
+    ],
+)
+def test_a_confidence_misses_by_its_distance_from_the_truth(outcome, miss):
+    """Squared; whoever ranked nothing claimed nothing."""
+    assert outcome.mark("miss") == pytest.approx(miss)
+
+
 def test_coverage_puts_what_abstained_last():
     """Sure order: never, first, third place, and then the right one that abstained."""
     assert FOUR.coverage == {25: 0.0, 50: 0.5, 75: pytest.approx(1 / 3), 100: 0.5}

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are s
 
 from benchmarks.incident_suite import print_table, rank, said
 from benchmarks.incident_templates import DOMAINS
-from benchmarks.incident_world import DAY, KINDS, build, shared_run
+from benchmarks.incident_world import DAY, KINDS, World, build, shared_run
 from core.model import from_unix
 from ranking.bulk import Case
 from ranking.history import open_histories
@@ -90,3 +90,16 @@ def test_the_table_has_a_line_for_each_kind(suite, home, capsys):
     assert [kind for kind in KINDS if kind != "no commit" and f"{kind} " not in printed] == []
     assert "no commit did it: 1 incidents" in printed
     assert json.loads(json.dumps(said(some[0], rankings[0])))["id"] == some[0]["id"]
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
+def test_a_decoy_in_another_service_is_in_one_that_has_nothing_to_do_with_it(domain):
+    """Not what the affected one depends on nor what depends on it, through others either: that could have done it."""
+    world = World(domain, 1)
+    calls = {name: set(told) for name, (_, told) in domain.services.items()}
+    for _ in range(len(calls)):
+        calls = {name: told.union(*(calls[other] for other in told)) for name, told in calls.items()}
+    both = {name: {name} | told | {other for other in calls if name in calls[other]} for name, told in calls.items()}
+
+    assert {name: world._related(name) for name in calls} == both
+    assert all(set(calls) - related for related in both.values())

@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 from ranking_repos import NOON, Change, add, git
 
+from core.model import Incident
 from ranking.history import Mention, open_history
 from ranking.mentions import find_mentions, own_change_id
+from ranking.ranker import Ranker
 from ranking.tags import Tag
 
 SHA = "3f9a1c2b7d" * 4
@@ -94,6 +96,19 @@ def test_later_commits_speak_of_earlier_ones(story):
     assert history.mentions([], start, end) == {}
 
 
+def test_what_was_said_of_a_candidate_since_is_measured(story):
+    """Undone, repaired or named, by an id, its beginning or a change id; before the incident."""
+    history, _, shas = story
+    question = Incident(id="a", title="b is broken", created_at=NOON)
+    survey = Ranker([history]).survey(question, candidates=shas[:3])
+    columns = {c.sha: place for place, c in enumerate(survey.commits)}
+
+    assert [
+        [survey.table.columns[feature][columns[sha]] for sha in shas[:3]]
+        for feature in ("already_reverted", "repaired_since", "named_since")
+    ] == [[0, 1, 0], [1, 0, 0], [1, 0, 1]]
+
+
 def test_a_rewritten_history_forgets_who_was_blamed(story, home):
     """Commits taken off the branch take their blame with them; what comes later is added."""
     history, path, shas = story
@@ -115,39 +130,10 @@ def test_tags_are_those_made_before(story, monkeypatch):
     git(path, "tag", "-a", "-m", "x", "later", shas[0])
     history.refresh()
 
-    first = Tag(name="v1.0.0", sha=shas[1], at=NOON - timedelta(hours=80), dated=False)
+    first = Tag(name="v1.0.0", sha=shas[1], at=NOON - timedelta(hours=80))
     second = Tag(name="checkout/v2", sha=shas[2], at=NOON - timedelta(hours=5))
     assert history.tags(NOON) == (first, second)
     assert history.tags(NOON - timedelta(hours=5)) == (first,)
-
-
-@pytest.mark.parametrize(
-    ("name", "release"),
-    [
-        *(
-            (name, True)
-            for name in (
-                "v1.2.3",
-                "1.2",
-                "checkout-v1.2.3",
-                "deploy-2024-05-01",
-                "prod/117",
-                "release_42",
-                "2024.05.01",
-                "2024-05-01T1200",
-                "app/1.2.3+build7",
-                "v2020.01",
-            )
-        ),
-        *(
-            (name, False)
-            for name in ("v1.2.3-rc1", "v1.2-beta.2", "latest", "best", "snapshot", "v1", "feature/x-2", "v2020.01-rc3")
-        ),
-    ],
-)
-def test_a_release_is_told_by_its_name(name, release):
-    """Versions, dates and deploys; no candidates and no plain names."""
-    assert Tag(name=name, sha=SHA, at=NOON).is_release is release
 
 
 def test_what_a_commit_holds_is_told_by_the_graph(story):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from ranking_repos import NOON, Change
@@ -73,6 +74,29 @@ def test_weak_signs_make_doubt(sign, weak, strong):
         return scorer.doubted(table, [0.0], {"constant": 1.0, sign: -5.0})
 
     assert doubt(weak) > doubt(strong)
+
+
+@pytest.mark.parametrize(
+    ("found", "spread", "ahead"),
+    [
+        ([2.0, 2.0, 2.0, 2.0], math.log(4), 0.0),
+        ([40.0, 0.0, 0.0, 0.0], 0.0, math.sqrt(3)),
+        ([1.0], 0.0, 0.0),
+        ([], 0.0, 0.0),
+    ],
+)
+def test_how_the_scores_lie_is_a_sign(found, spread, ahead):
+    """Over how many the probability spreads, and how far the first stands out; all alike is no sign of anyone."""
+    signs = scorer.signs(Table(commits=[None] * len(found)), found)
+
+    assert (signs["spread"], signs["ahead"]) == (pytest.approx(spread, abs=1e-9), pytest.approx(ahead))
+
+
+def test_every_sign_that_ships_is_measured():
+    """A doubt in a sign nobody measures would count nothing, silently; those of earlier releases still are."""
+    measured = scorer.signs(Table(commits=[]), [])
+
+    assert sorted({*read_weighing().doubt, "score"} - measured.keys()) == []
 
 
 def test_a_doubted_ranking_names_nobody(history):

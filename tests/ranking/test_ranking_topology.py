@@ -196,6 +196,29 @@ def test_a_single_guess_can_be_told_from_others(guesses, foreign):
     assert ServiceMap(graph(), "", guesses).foreign(commit("blog/a")) == foreign
 
 
+@pytest.mark.parametrize(
+    ("service", "paths", "foreign"),
+    [
+        ("checkout", ["blog/a"], (0.4, "touches only @acme/blog-team, not checkout")),
+        ("checkout", ["blog/a", "checkout/a"], (0, "")),
+        ("checkout", ["README.md"], (0, "")),
+        ("checkout", ["nobody/a"], (0, "")),
+        ("ledger", ["blog/a"], (0, "")),
+        ("", ["blog/a"], (0, "")),
+    ],
+)
+def test_owners_alone_tell_another_team_s_commit(service, paths, foreign):
+    """Where CODEOWNERS knows the affected service too; whoever owns all the rest is nobody in particular."""
+    rules = [
+        ("*", ("@acme/platform",)),
+        ("/nobody/", ()),
+        ("/checkout/", ("@acme/checkout-team",)),
+        ("/blog/", ("@acme/blog-team",)),
+    ]
+
+    assert ServiceMap(Topology({}, {"mono": rules}, {}), service).foreign(commit(*paths)) == foreign
+
+
 def test_without_a_graph_another_service_may_still_be_a_dependency():
     """Who calls whom is then not known."""
     flat = Topology({"mono": read_entries("services.yaml", "checkout: [checkout/]\nblog: [blog/]\n")}, {}, {})

@@ -15,7 +15,7 @@ from rich.console import Console
 from team_world import LAG, PARTS, add_incidents, make_repo_in, make_team
 from typer.testing import CliRunner
 
-from bot import train
+from bot import train, train_llama
 from bot.app import open_ranker, own_weights
 from bot.cli import app
 from bot.doctor.models import ranker as examine
@@ -30,10 +30,13 @@ from ranking.evaluation import Evaluation
 from ranking.history import open_history
 from ranking.labels.cases import write_cases
 from ranking.labels.feedback import origin_of
+from ranking.llama.examples import read_examples, read_texts
 from ranking.llama.pretrain import commit_texts
 from ranking.llama.prompt import TRAINING_FILE
 from ranking.llama.recipe import Recipe
 from ranking.scorer import read_weighing
+from ranking.training import write_weighing
+from ranking.votes import VoteWeight
 
 #: Incidents of the team: hardly more than it takes.
 COUNT = 22
@@ -237,6 +240,26 @@ def test_weights_that_did_worse_are_not_written(trained, tmp_path):
     assert f"your earlier ones in {done.used_at} stay" in told[1]
 
 
+@pytest.mark.parametrize(
+    ("worse", "earlier", "release"),
+    [(False, False, "the new ones"), (True, False, "those that ship"), (True, True, "earlier")],
+)
+def test_what_a_vote_counts_lies_beside_the_weights_that_rank(trained, worse, earlier, release):
+    """Whichever these are: the new ones, those that ship, or those of an earlier training."""
+    learned, settings = trained[0].learned, read_settings()
+    if earlier:
+        write_weighing(own_weights(settings), read_weighing().model_copy(update={"release": "earlier"}))
+    places = 9.0 if worse else 1.0
+    outcomes = tuple(dataclasses.replace(one, place=places) for one in learned.after.outcomes)
+    learned = dataclasses.replace(learned, after=Evaluation(outcomes))
+    train.keep(learned, settings, out=None, force=False, vote=VoteWeight(weight=0.31, low=0.1, high=0.6, incidents=7))
+    kept = read_weighing(own_weights(settings))
+    releases = {"the new ones": learned.weighing.release, "those that ship": read_weighing().release}
+
+    assert (kept.release, kept.model_weight) == (releases.get(release, release), 0.31)
+    assert kept.notes["model_weight"] == {"weight": 0.31, "low": 0.1, "high": 0.6, "incidents": 7}
+
+
 # -- what it says ------------------------------------------------------------------------------------------------
 
 
@@ -251,7 +274,9 @@ def test_the_report_says_what_came_of_it(team, home):
             "The newest 7 incidents, ranked by what the 15 older ones taught:",
             "as shipped yours change",
             "Top-1",
+            "confidence missed by, squared",
             "confidence off by",
+            "than those that ship; their confidence is ",
             "What moved most:",
             " → ",
             f"to {home}/ranker/weights.json. `rundown rank` and `rundown investigate` use it from now on",
@@ -332,8 +357,39 @@ def test_a_llama_learns_from_the_same_incidents(team, home, tmp_path):
     kept, newest = json.loads((folder / TRAINING_FILE).read_text()), done.learned.held_out
     told = len(list(commit_texts([open_history(path, home=home)], before=from_unix(newest[0].case.created_at))))
 
+    vote = done.llama.vote
+
     assert (done.llama.left_out, done.llama.trained.after.lists) == (2, 3)
+    assert (vote.incidents, 0 <= vote.low <= vote.weight <= vote.high) == (3, True)
+    assert open_ranker(read_settings(), [path]).weighing.model_weight == vote.weight
+    assert f"Its vote counts {vote.weight:.2f} [{vote.low:.2f}, {vote.high:.2f}] beside the features" in shown(done)
     assert (kept["data"]["held out"]["incidents"], kept["data"]["texts"]["count"]) == (len(newest), told + 1)
     assert "held-out lists; before its training in" in shown(done)
     assert f"RUNDOWN_RANKER_MODEL={folder}" in shown(done)
     assert train.to_json(done)["llama"]["settings"] == {"RUNDOWN_RANKER_MODEL": str(folder)}
+
+
+def test_the_files_of_a_training_can_be_written_instead(team, home, tmp_path):
+    """Lists of the older incidents (the first has one candidate, so none) and of the newest, and texts; no weights."""
+    path, _ = team
+    docs, out = tmp_path / "docs", tmp_path / "material"
+    docs.mkdir()
+    (docs / "old.md").write_text("---\nupdated_at: 2024-05-01\n---\n# Queues\n\nRestart the worker.\n")
+    (docs / "undated.md").write_text("# Queues\n\nNobody knows when.\n")
+    past = train.Past(repos=[f"shop={path}"], before=NOON)
+    written = train.write_examples(past, texts=[docs], out=out, progress=lambda *said: None)
+    sampled, ranked, held_out = (
+        read_examples(out / train_llama.FILES[name]) for name in ("examples", "ranked", "held-out")
+    )
+    console = Console(record=True, width=400, file=io.StringIO())
+    train.show_written(written, console)
+    said = console.export_text()
+
+    assert written.lines == {file.name: len(file.read_text().splitlines()) for file in out.iterdir()}
+    assert (written.incidents, written.left_out, len(ranked), len(held_out)) == ((15, 7), 1, 14, 7)
+    assert max(example.at for example in (*sampled, *ranked)) < min(example.at for example in held_out)
+    assert any("Restart the worker." in text for text in read_texts(out / train_llama.FILES["texts"]))
+    assert f"--held-out {out / 'held-out.jsonl'}" in said
+    assert not own_weights(read_settings()).exists()
+    with pytest.raises(UsageError, match="not an empty folder"):
+        train.write_examples(past, texts=(), out=out, progress=lambda *said: None)

@@ -15,7 +15,7 @@ from core.errors import RundownError, UsageError
 from core.model import from_unix
 from ranking.backtest import find_labels
 from ranking.bulk import rank_case
-from ranking.evaluation import judge
+from ranking.evaluation import Difference, judge, paired_difference
 from ranking.history import open_history
 from ranking.labels.cases import Labelled
 from ranking.ranker import Ranker
@@ -23,6 +23,7 @@ from ranking.scorer import Weighing, read_weighing
 from ranking.training import (
     CHOSEN_FROM,
     Measured,
+    Verdict,
     evaluate,
     fit,
     learn,
@@ -128,6 +129,38 @@ def test_the_newest_are_held_out_and_no_culprit_is_on_both_sides():
     )
 
 
+@pytest.mark.parametrize(
+    ("ranking", "miss", "better"),
+    [
+        ((0.04, 0.01, 0.07), (0.05, 0.01, 0.09), True),
+        ((-0.04, -0.07, -0.01), (-0.05, -0.09, -0.01), False),
+        ((-0.01, -0.04, 0.02), (-0.05, -0.09, -0.01), True),
+        ((0.01, -0.02, 0.04), (0.05, 0.01, 0.09), False),
+        ((-0.01, -0.04, 0.02), (-0.05, -0.11, 0.01), False),
+        ((0.01, -0.02, 0.04), (0.01, -0.03, 0.05), True),
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), True),
+    ],
+)
+def test_what_is_certain_decides_the_order_first(ranking, miss, better):
+    """A better order; else, at the same order beyond chance, a better confidence; else an order that is no worse."""
+    told = {
+        name: Difference(mean=mean, low=low, high=high)
+        for name, (mean, low, high) in (("ranking", ranking), ("miss", miss))
+    }
+
+    assert Verdict(**told).better is better
+
+
+def test_weights_that_only_know_better_when_they_are_right_are_kept():
+    """The same order and a surer mind: what an overconfident team's temperature brings."""
+    cases = made_up(120, {"words": 0.3, "recent": 0.15, "service": 0.6})
+    sober = SHIPPED.model_copy(update={"temperature": 5.0})
+    before, after = evaluate(cases, SHIPPED), evaluate(cases, sober)
+    verdict = Verdict(ranking=paired_difference(after, before, "mrr"), miss=paired_difference(after, before, "miss"))
+
+    assert (verdict.ranking.mean, verdict.miss.certain, verdict.better) == (0.0, True, True)
+
+
 # -- on a repository ---------------------------------------------------------------------------------------------
 
 
@@ -143,6 +176,7 @@ def test_it_learns_from_the_older_and_is_judged_on_the_newest(team):
     assert learned.weighing.release.startswith(f"{shipped.release}+team-")
     assert (notes["data"]["kinds"], notes["data"]["repositories"]) == ({"revert": 30}, {"shop": 30})
     assert (notes["data"]["from"], notes["data"]["to"]) == ("2024-05-04", "2024-05-14")
+    assert sorted(notes["held_out"]) == ["after", "before", "fitted_to", "incidents", "miss_change", "mrr_gain"]
     assert notes["held_out"]["before"]["mrr"][0] == round(learned.before.value("mrr"), 4)
     assert [part for part in PARTS if part in json.dumps(notes)] == []
     assert told[-1] == ("measuring past incidents", 30, 30)

@@ -1,0 +1,36 @@
+"""The measured incidents that weights are fitted to: with their culprit, and without."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ranking_repos import NOON, Change
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
+
+from benchmarks.measured import in_folds, measure
+from ranking.history import open_history
+from ranking.labels.cases import Labelled
+from ranking.ranker import Ranker
+
+
+@pytest.mark.parametrize(
+    ("blameless", "candidates", "culprit"), [(None, "3210", 2), ("before", "10", None), ("removed", "310", None)]
+)
+def test_an_incident_can_be_shown_without_its_culprit(blameless, candidates, culprit, make_repo, home, tmp_path):
+    """Taken out, its forerunners and what came after it stay; a moment before it, only what there was. Kept, it is the same."""
+    changes = [Change(hours=9 - n, message=f"Change {n}", files={f"{n}.py": "x = 1\n"}) for n in range(4)]
+    path, shas = make_repo("shop", changes)
+    history = open_history(path, home=home)
+    history.refresh()
+    case = Labelled(id="a:1", title="it is down", created_at=NOON.timestamp(), culprits=(shas[2],), repos=("shop",))
+    first, again = (measure(Ranker([history]), [case], tmp_path, blameless=blameless)[0] for _ in range(2))
+    with np.load(tmp_path / "a_1.npz") as kept:
+        order = "".join(str(shas.index(sha)) for sha in kept["shas"])
+
+    assert (order, first.culprit if first.culprit is None else int(order[first.culprit])) == (candidates, culprit)
+    assert first.numbers.tolist() == again.numbers.tolist()
+    assert [sample.group for sample in in_folds([first], "own")] == ["own"]
