@@ -321,6 +321,7 @@ def _told(report: SyncReport) -> str:
         f"{report.source}: {report.added} added, {report.updated} updated, {report.deleted} deleted, {report.unchanged} unchanged"
     ]
     lines += [f"  skipped {item.doc_id}: {item.reason}" for item in report.skipped]
+    lines += [f"  not shown to readers of {doc_id}, so taken out: {what}" for doc_id, what in report.hidden]
     return "\n".join(lines)
 
 

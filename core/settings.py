@@ -59,6 +59,14 @@ class Settings(BaseSettings):
         "inc-", description="Prefix of incident channels: created with it, joined and listened to by it."
     )
     listen_channels: Words = Field((), description="Further channels to join and listen to, by name or id.")
+    groups: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description='Groups that documents name as readers, to e-mails of their members, as JSON: {"sre":["anna@example.org"],"staff":["*"]}; * is everyone in the company. Groups that are not named here are Slack\'s user groups, by handle.',
+    )
+    share_with_guests: bool = Field(
+        False,
+        description="Show guests and people of other companies in a channel what everyone in the company may read. Off: where they are, it is left out.",
+    )
 
     pagerduty_api_token: SecretStr | None = Field(
         None, description="REST API key, read access. Enables polling, change events and doctor's checks."
@@ -107,13 +115,30 @@ class Settings(BaseSettings):
         None, description="API token of that account, or a personal access token of your Data Center. Reading suffices."
     )
     confluence_spaces: Words = Field((), description="Keys of the spaces that the source confluence: stands for.")
+    confluence_everyone: Words = Field(
+        (),
+        description="Groups of Confluence that are everyone in your company, for example confluence-users. Unset: no page is open to everyone.",
+    )
     window_days: float = Field(14.0, gt=0, description="Days before an incident in which commits are candidates.")
 
     qdrant_url: str | None = Field(None, description="Qdrant server. Unset: Qdrant's engine inside the process.")
     qdrant_api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
-    qdrant_collection: str = Field("rundown", description="Collection name on the Qdrant server.")
+    qdrant_collection: str = Field(
+        "rundown",
+        description="Alias of the collection that answers on the Qdrant server; collections are named by it and a number.",
+    )
+    qdrant_shards: int | None = Field(
+        None, ge=1, description="Shards of a new collection. Unset: the server decides, one for each node."
+    )
+    qdrant_replicas: int = Field(1, ge=1, description="Copies of each shard of a new collection.")
+    qdrant_quantization: Literal["none", "int8"] = Field(
+        "none",
+        description="int8 keeps vectors of a new collection in memory at a quarter of their size, the whole ones on disk.",
+    )
+    qdrant_timeout_s: int = Field(5, ge=1, description="Seconds after which a request to the Qdrant server is given up.")
     embedding_model: str | None = Field(
-        None, description="Hugging Face id or folder of the embedding model. Unset: the MiniLM carried in a package."
+        None,
+        description="Hugging Face id or folder of the embedding model. Unset: the MiniLM carried in a package. A change takes effect with `rundown index rebuild`.",
     )
 
     llm_url: str | None = Field(
@@ -145,11 +170,20 @@ class Settings(BaseSettings):
     sync_s: float = Field(
         300.0, gt=0, description="Seconds between syncs of documents and git histories while serving."
     )
+    sync_workers: int = Field(2, ge=1, description="Sources synced at the same time by this process.")
     investigations: int = Field(2, ge=1, description="Incidents investigated at the same time.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
     @field_validator(
-        "pagerduty_webhook_secrets", "pagerduty_services", "confluence_spaces", "listen_channels", "repos", "docs", "mediawiki_readers", mode="before"
+        "pagerduty_webhook_secrets",
+        "pagerduty_services",
+        "confluence_spaces",
+        "confluence_everyone",
+        "listen_channels",
+        "repos",
+        "docs",
+        "mediawiki_readers",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:

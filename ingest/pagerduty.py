@@ -1,14 +1,14 @@
 """Past incidents from PagerDuty, with what people noted and how they ended.
 
-Does: list resolved incidents of the last year as documents: what happened, notes, resolution.
+Does: list resolved incidents of the last year as documents: what happened, status updates, notes, resolution. One that is stored
+and has not changed costs its line in the list.
 Does not: keep anything, or list open incidents; those come through the webhook and the poll.
 """
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,16 +18,15 @@ from core.model import Document, Tier
 from core.settings import Settings
 from ingest import pagerduty_fields as f
 from ingest.pagerduty_client import LIST_END, PagerDutyClient, PagerDutyRefused, open_client
-from ingest.sources import NOTHING, Skipped
+from ingest.sources import NOTHING, Held, Listed, Skipped
+from retrieval.story import FORM, SETTLED, Said, Story, tell
 
 log = logging.getLogger(__name__)
 
 #: PagerDuty searches at most six months at once, and gives at most 10,000 incidents of one range: a full range is halved, down to this.
 _LONGEST, _SHORTEST = timedelta(days=179), timedelta(hours=1)
-#: After this, nobody adds a note.
-_SETTLED = timedelta(days=7)
-_ENDS = re.compile(r"\b(resolv|resolution|fix|root cause|mitigat|rolled back|rollback|revert)", re.IGNORECASE)
-_MARKUP = re.compile(r"^([ \t]*)(#|=|---|```|~~~)", re.MULTILINE)
+#: The type of the log entry that a status update leaves.
+STATUS_UPDATE = "status_update_log_entry"
 
 
 def open(rest: str, settings: Settings) -> PagerDutySource:
@@ -45,7 +44,7 @@ def _now() -> datetime:
 
 
 class PagerDutySource:
-    """Resolved incidents as documents of the past-incident tier. Keep one for repeated syncs: it reads a settled incident once.
+    """Resolved incidents as documents of the past-incident tier, for everyone: PagerDuty's page of one is its account's.
 
     Args:
         client: PagerDuty's REST API.
@@ -63,7 +62,6 @@ class PagerDutySource:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._client, self._days, self._clock = client, days, clock
-        self._settled: dict[str, tuple[str, Document]] = {}
         self._scope: dict[str, Any] = {"statuses[]": ["resolved"], "sort_by": "created_at:asc"}
         if services:
             self._scope["service_ids[]"] = list(services)
@@ -73,8 +71,8 @@ class PagerDutySource:
         """ "pagerduty:" and the API's host."""
         return f"pagerduty:{urlsplit(self._client.url).hostname}"
 
-    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Document | Skipped]:
-        """Every resolved incident, oldest first. Two requests each, so about two incidents a second.
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
+        """Every resolved incident, oldest first. Three requests for each that is not held, so about an incident a second.
 
         Raises:
             PagerDutyUnavailable: the list could not be completed.
@@ -83,9 +81,14 @@ class PagerDutySource:
         for since, until in self._windows():
             for incident in self._resolved(since, until):
                 incident_id = f.text(incident.get("id"), 64)
-                if incident_id and incident_id not in listed:
-                    listed.add(incident_id)
-                    yield self._remembered(incident_id, incident)
+                if not incident_id or incident_id in listed:
+                    continue
+                listed.add(incident_id)
+                version = self._version(incident)
+                if version is not None and held.get(incident_id) == version:
+                    yield Held(doc_id=incident_id)
+                else:
+                    yield self._document(incident_id, incident, version)
 
     def _resolved(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
         """The incidents of one range, oldest first, asked for in halves where PagerDuty would not give them all."""
@@ -109,18 +112,19 @@ class PagerDutySource:
             yield since, min(since + _LONGEST, until)
             since += _LONGEST
 
-    def _remembered(self, incident_id: str, incident: Mapping[str, Any]) -> Document | Skipped:
-        """Its document, from memory if it is settled: over for a week, and unchanged since it was read."""
-        version = str(incident.get("updated_at"))
-        if incident_id in self._settled and self._settled[incident_id][0] == version:
-            return self._settled[incident_id][1]
-        made = self._document(incident_id, incident)
-        ended = made.occurred_at if isinstance(made, Document) else None
-        if isinstance(made, Document) and ended and self._clock() - ended > _SETTLED:
-            self._settled[incident_id] = (version, made)
-        return made
+    def _version(self, incident: Mapping[str, Any]) -> str | None:
+        """What the list tells of an incident's state, and the day of its first week, by which it is read again.
 
-    def _document(self, incident_id: str, incident: Mapping[str, Any]) -> Document | Skipped:
+        PagerDuty promises no change of `updated_at` for a note or a status update, and lists how many there are of neither. So
+        an incident is read each time on the day it ended, once a day for the week after, and then only if it changed.
+        """
+        ended = f.time_of(incident.get("resolved_at")) or f.time_of(incident.get("last_status_change_at"))
+        days = min(self._clock() - ended, SETTLED).days if ended else 0
+        if days < 1:
+            return None
+        return f"{FORM} {incident.get('updated_at')} {incident.get('last_status_change_at')} day {days}"
+
+    def _document(self, incident_id: str, incident: Mapping[str, Any], version: str | None) -> Document | Skipped:
         created_at, resolved_at = (
             f.time_of(incident.get("created_at")),
             f.time_of(incident.get("resolved_at")) or f.time_of(incident.get("last_status_change_at")),
@@ -128,24 +132,40 @@ class PagerDutySource:
         if created_at is None or resolved_at is None:
             return Skipped(doc_id=incident_id, reason="PagerDuty gives no time for it")
         try:
-            notes = _notes(self._client, incident_id)
-            details, _ = alert_details(self._client, incident_id, background=True)
+            notes, updates = _notes(self._client, incident_id), _updates(self._client, incident_id)
+            alerts = incident_alerts(self._client, incident_id, background=True)
         except PagerDutyRefused as error:
             return Skipped(doc_id=incident_id, reason=str(error), unreadable=True)
         fields = f.incident_fields(incident)
-        fields["description"] = f.describe(details) or fields.get("description", "")
-        last = max([resolved_at, *(at for at, _, _ in notes)])
+        details, _ = told_by(alerts)
+        last = max([resolved_at, *(said.at for said in (*notes, *updates))])
+        story = Story(
+            title=fields.get("title", incident_id),
+            began=created_at,
+            ended=resolved_at,
+            service=fields.get("service"),
+            number=fields.get("number"),
+            rank=tuple(
+                part for part in (fields.get("priority"), f"urgency {fields.get('urgency', 'unknown')}") if part
+            ),
+            alert=f.alert_marks(alerts),
+            description=f.describe(details) or fields.get("description", ""),
+            updates=tuple(updates),
+            notes=tuple(notes),
+            resolved_by=f.person(incident.get("last_status_change_by")),
+        )
         return Document(
             id=incident_id,
             source=self.name,
-            title=fields.get("title", incident_id),
-            text=_told(incident, fields, notes, created_at, resolved_at),
+            title=story.title,
+            text=tell(story),
             tier=Tier.PAST_INCIDENT,
             url=fields.get("url"),
-            service=fields.get("service"),
+            service=story.service,
             updated_at=last,
-            # It tells of everything up to its last note: only an incident after that may be shown it.
+            # It tells of everything up to its last word: only an incident after that may be shown it.
             occurred_at=last,
+            version=version,
         )
 
 
@@ -162,67 +182,62 @@ def alert_details(client: PagerDutyClient, incident_id: str, *, background: bool
     Raises:
         PagerDutyUnavailable: PagerDuty did not answer. A refusal is no failure: many accounts lack alerts.
     """
+    return told_by(incident_alerts(client, incident_id, background=background))
+
+
+def incident_alerts(client: PagerDutyClient, incident_id: str, *, background: bool = False) -> list[Mapping[str, Any]]:
+    """An incident's first alerts, or its trigger in the shape of one. Arguments and failures as of `alert_details`."""
     path = f"/incidents/{quote(incident_id, safe='')}"
     trigger = {"limit": 25, "is_overview": "true", "include[]": ["channels"]}
     try:
-        alerts = client.get(f"{path}/alerts", {"limit": 5, "sort_by": "created_at:asc"}, background=background)
-        for body in (f.table(alert.get("body")) for alert in f.rows(alerts.get("alerts"))):
-            if body.get("details") or body.get("contexts"):
-                return body.get("details"), body.get("contexts")
+        query = {"limit": 5, "sort_by": "created_at:asc"}
+        alerts = f.rows(client.get(f"{path}/alerts", query, background=background).get("alerts"))
+        if any(told_by([alert]) != (None, None) for alert in alerts):
+            return alerts
         entries = f.rows(client.get(f"{path}/log_entries", trigger, background=background).get("log_entries"))
     except PagerDutyRefused as error:
         log.info("no alert details for %s: %s", incident_id, error)
-        return None, None
+        return []
     entry = next((entry for entry in entries if entry.get("type") == "trigger_log_entry"), {})
     channel = f.table(entry.get("channel"))
-    return channel.get("details") or channel.get("body"), entry.get("contexts")
+    body = {"details": channel.get("details") or channel.get("body"), "contexts": entry.get("contexts")}
+    return [*alerts, {"body": body}]
 
 
-_Noted = tuple[datetime, str, str]
+def told_by(alerts: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
+    """Details and contexts of the first of some alerts that has any; None and None where none has."""
+    for body in (f.table(alert.get("body")) for alert in alerts):
+        if body.get("details") or body.get("contexts"):
+            return body.get("details"), body.get("contexts")
+    return None, None
 
 
-def _notes(client: PagerDutyClient, incident_id: str) -> list[_Noted]:
-    """Time, author and text of each note, oldest first."""
+def _notes(client: PagerDutyClient, incident_id: str) -> list[Said]:
+    """Each note, oldest first."""
     given = f.rows(client.get(f"/incidents/{quote(incident_id, safe='')}/notes", background=True).get("notes"))
-    found = [
-        (at, f.name_of(note.get("user")) or "somebody", f.text(note.get("content"), f.PROSE))
-        for note in given
-        if (at := f.time_of(note.get("created_at")))
-    ]
-    return sorted(item for item in found if item[2])
+    return _said((note.get("created_at"), note.get("user"), note.get("content")) for note in given)
 
 
-def _told(
-    incident: Mapping[str, Any], fields: Mapping[str, Any], notes: list[_Noted], began: datetime, ended: datetime
-) -> str:
-    """The document's Markdown. The note that tells of the end goes under Resolution, the others under Notes."""
-    title, service = fields.get("title", "Incident"), fields.get("service")
-    rank = ", ".join(part for part in (fields.get("priority"), f"urgency {fields.get('urgency', 'unknown')}") if part)
-    opening = f"Incident {incident.get('incident_number', '')} on {service or 'an unnamed service'}, {began:%Y-%m-%d %H:%M} UTC, {rank}."
-    ending = next((note for note in reversed(notes) if _ENDS.search(note[2])), notes[-1] if notes else None)
-    by = f.person(incident.get("last_status_change_by"))
-    closing = (
-        f"Resolved{f' by {by}' if by else ''} on {ended:%Y-%m-%d %H:%M} UTC, {_span(ended - began)} after it began."
+def _updates(client: PagerDutyClient, incident_id: str) -> list[Said]:
+    """Each status update, oldest first.
+
+    PagerDuty takes status updates by POST and gives no list of them; its clients read them among the log entries, whose
+    schema does not name their type.
+    """
+    path = f"/incidents/{quote(incident_id, safe='')}/log_entries"
+    entries = client.pages(path, "log_entries", background=True)
+    return _said(
+        (entry.get("created_at"), entry.get("agent"), entry.get("message"))
+        for entry in entries
+        if entry.get("type") == STATUS_UPDATE
     )
-    others = [
-        f"- {at:%Y-%m-%d %H:%M} UTC, {author}: {_plain(words)}"
-        for at, author, words in notes
-        if (at, author, words) != ending
+
+
+def _said(given: Iterable[tuple[Any, Any, Any]]) -> list[Said]:
+    """Times, people and texts as PagerDuty gives them, oldest first; what has no time or says nothing is left out."""
+    found = [
+        Said(at=at, author=f.name_of(who) or "somebody", text=words)
+        for when, who, content in given
+        if (at := f.time_of(when)) and (words := f.text(content, f.PROSE))
     ]
-    parts = [f"# {_plain(title)}", "## What happened", opening, _plain(fields["description"])]
-    if others:
-        parts += ["## Notes", "\n".join(others)]
-    parts += ["## Resolution", closing, f"{ending[1]}: {_plain(ending[2])}" if ending else ""]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _plain(words: str) -> str:
-    """Somebody's words, unable to pass for a heading of ours or to open a code block that swallows the rest."""
-    return _MARKUP.sub(r"\1\\\2", words)
-
-
-def _span(length: timedelta) -> str:
-    minutes = max(0, round(length.total_seconds() / 60))
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} days"
+    return sorted(found, key=lambda said: (said.at, said.author, said.text))

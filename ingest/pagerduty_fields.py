@@ -1,7 +1,7 @@
 """Read PagerDuty's objects field by field, whatever else they hold: the same for webhooks, REST and past incidents.
 
 Does: turn an incident, alert, custom fields or a reference into plain, bounded, printable values of our own nouns; find the
-runbook they name.
+runbook they name, and the marks by which an alert is known again.
 Does not: fetch anything, or trust that a field is there or of its documented type.
 """
 
@@ -14,6 +14,9 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from retrieval.alike import alert_name
+from retrieval.story import ALERT, CLASS, DEDUP
+
 #: Longest texts kept, in characters: more than people read, less than a flood.
 TITLE, LINE, PROSE = 1024, 200, 8000
 _LINKS, _FIELDS, _LINES, _DEPTH = 10, 30, 60, 6
@@ -22,6 +25,8 @@ _RUNBOOK = re.compile(r"(?:run|play)[ _-]?book", re.IGNORECASE)
 _RUNBOOK_IN_TEXT = re.compile(
     r"\b(?:run|play)[ _-]?book(?:[ _-]?(?:url|link))?[\"']?\s*[:=]\s*[<\"'(]?(https://[^\s<>\"'|)\]]+)", re.IGNORECASE
 )
+#: A key that PagerDuty made because the sender gave none: another one each time.
+_MADE_UP = re.compile(r"[0-9a-f]{32}")
 _NUMBERED = re.compile(r"^\[#\d+\]\s*")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 #: Keys whose value says the most, in the order to show them.
@@ -127,6 +132,31 @@ def describe(details: Any) -> str:
     leaves.sort(key=lambda leaf: order.get(leaf[0], len(order)))
     lines = [value if name in order else f"{name}: {value}" for name, value in leaves if not web_url(value)]
     return text("\n".join(dict.fromkeys(lines)), PROSE)
+
+
+def alert_marks(alerts: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """What tells whether another alert is the same: the rule's name, its class and its deduplication key.
+
+    Args:
+        alerts: as the REST API gives them, the first first. `cef_details`, which no schema publishes, may hold the class.
+
+    Returns:
+        Pairs of a mark of `retrieval.story` and a value, each mark once.
+    """
+    found: dict[str, str] = {}
+    for alert in alerts:
+        body = table(alert.get("body"))
+        told = describe(body.get("details"))
+        classes = (table(body.get("cef_details")).get("event_class"), table(body.get("details")).get("class"))
+        marks = (
+            (ALERT, alert_name(told) or ""),
+            (CLASS, next((name for name in map(text, classes) if name), "")),
+            (DEDUP, "" if _MADE_UP.fullmatch(key := text(alert.get("alert_key"), LINE)) else key),
+        )
+        for name, value in marks:
+            if value:
+                found.setdefault(name, value)
+    return tuple(found.items())
 
 
 def links(contexts: Any, details: Any) -> list[dict[str, str]]:

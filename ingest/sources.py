@@ -32,7 +32,8 @@ class Skipped:
     doc_id: str
     #: In words: "not text", "empty", "permission denied".
     reason: str
-    #: Whether its content could not be seen, so that what is indexed of it from earlier stays.
+    #: Whether its content could not be seen, so that what is indexed of it from earlier stays. Of what ends in "/" and is not
+    #: unreadable, the source says that nothing may be indexed any more, though it be everything.
     unreadable: bool = False
 
 
@@ -92,7 +93,12 @@ class ListSource:
 
 
 #: What stands before the colon, and the module that reads it.
-_KINDS = {"pagerduty": "ingest.pagerduty"}
+_KINDS = {
+    "confluence": "ingest.confluence",
+    "mediawiki": "ingest.mediawiki",
+    "pagerduty": "ingest.pagerduty",
+    "prometheus": "ingest.prometheus",
+}
 
 
 def open_source(spec: str | Path, settings: Settings | None = None) -> Source:

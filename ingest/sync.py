@@ -223,10 +223,11 @@ class _Run:
         """Forget what the source no longer holds.
 
         Raises:
-            DocumentError: it holds nothing any more, which is more often a missing mount than a wish.
+            DocumentError: it holds nothing any more and does not say why, which is more often a missing mount than a wish.
         """
         gone = self._known - self._kept
-        if gone and not self._kept:
+        closed = any(item.doc_id.endswith("/") and not item.unreadable for item in self.report.skipped)
+        if gone and not self._kept and not closed:
             raise DocumentError(
                 f"{self._source!r} holds no document any more",
                 why=f"{len(gone)} are indexed from it, and none of them was found",
@@ -287,5 +288,5 @@ def _vectors(chunk: Chunk, meaning: Sequence[float]) -> Vectors:
     return Vectors(
         meaning=tuple(meaning),
         words=encode_piece("\n".join((chunk.title, *chunk.section, chunk.text))),
-        name=encode_name(f"{chunk.title}\n{chunk.doc_id}"),
+        name=encode_name(f"{chunk.title}\n{chunk.doc_id}") if chunk.number == 0 else None,
     )

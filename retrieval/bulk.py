@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import CaseError
+from retrieval.answering import ANSWERS
 from retrieval.retriever import Retriever
 
 
@@ -27,8 +28,9 @@ def search_file(
 
     Args:
         queries: JSON lines `{"query_id", "text", "service"?}`; other keys are ignored.
-        out: written as JSON lines `{"query_id", "results": [{"doc_id", "section", "score"}]}`, best first. The heading
-            path of a section is joined by " > ".
+        out: written as JSON lines `{"query_id", "results": [{"doc_id", "section", "score"}], "answered"}`, best
+            first. The heading path of a section is joined by " > "; a score is the probability that the document answers, and
+            "answered" whether the first one's suffices to say so.
         limit: documents a query at most.
         progress: told how many are answered.
 
@@ -62,7 +64,8 @@ def _answer(retriever: Retriever, query: dict[str, Any], limit: int) -> dict[str
     results = [
         {"doc_id": item.doc_id, "section": " > ".join(item.section), "score": round(item.score, 6)} for item in found
     ]
-    return {"query_id": query["query_id"], "results": results}
+    answered = bool(found) and found[0].score >= ANSWERS
+    return {"query_id": query["query_id"], "results": results, "answered": answered}
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:

@@ -18,13 +18,11 @@ from core.access import Audience
 from core.errors import IndexUnavailable
 from core.model import Tier, from_unix
 from retrieval.embedding import Embedder
+from retrieval.places import place_keys
 from retrieval.sparse import VERSION, Sparse
 
-#: How far down each view's list fusion looks.
+#: How many pieces each view lists.
 DEPTH = 100
-#: Reciprocal rank fusion's constant: between Qdrant's default of 2, which lets one view decide alone, and the 60 of
-#: Cormack et al. 2009, which flattens the top. Measured in learning/LOG.md.
-RRF_K = 10
 #: Pieces a single write carries.
 WRITE_BATCH = 256
 
@@ -80,27 +78,46 @@ class Vectors:
     meaning: tuple[float, ...]
     #: The words in its title, heading path and text.
     words: Sparse
-    #: The words of the document's title and id: an alert is most often the name of its runbook.
-    name: Sparse
+    #: The words of the document's title and id, on its first piece: an alert is most often the name of its runbook. On every
+    #: piece, one long document would fill the list of that view.
+    name: Sparse | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A piece that one view listed, as little of it as ordering needs."""
+
+    #: `Chunk.id`.
+    piece: str
+    source: str
+    doc_id: str
+    #: A cosine, or a sum of BM25 weights: higher is better, comparable within one list only.
+    score: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What names its document."""
+        return self.source, self.doc_id
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A piece that was found."""
+    """A piece with its vector of that name, to compare with others."""
 
     chunk: Chunk
-    #: As the engine fused it: higher is better, comparable within one search only.
-    score: float
-    #: Its vector of that name, to compare with the question's.
     meaning: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One way of looking: what is nearest to a vector, by one of the three that each piece has."""
+    """One way of looking: what is nearest to a vector, by one of the three that pieces have."""
 
     by: Literal["meaning", "words", "name"]
     vector: tuple[float, ...] | Sparse
+    #: What people call it, where a search is explained.
+    label: str = ""
+    #: How much it counts beside the others.
+    weight: float = 1.0
     #: Look among this service's documents only.
     service: str | None = None
 
@@ -142,6 +159,7 @@ INDEXED = {
     "tier": "keyword",
     "service": "keyword",
     "access": "keyword",
+    "places": "keyword",
     "known_at": "float",
 }
 
@@ -174,18 +192,37 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
         "reviewed_at": None if chunk.reviewed_at is None else chunk.reviewed_at.timestamp(),
         "runbook_url": chunk.runbook_url,
     }
+    if chunk.number == 0:
+        # Once a document: an alert's runbook_url is looked up by them.
+        payload["places"] = list(dict.fromkeys((*place_keys(chunk.url or ""), *place_keys(chunk.doc_id))))
     return payload | {name: value for name, value in optional.items() if value is not None}
 
 
-def hit_from(payload: Mapping[str, Any], vectors: Mapping[str, Any], score: float) -> Hit:
-    """A point that an engine found.
+#: What `seen_from` needs of each piece.
+SEEN_FIELDS = ["source", "doc_id"]
+
+
+def seen_from(point_id: object, payload: Mapping[str, Any], score: float) -> Seen:
+    """A point that an engine listed.
+
+    Raises:
+        IndexUnavailable: the point is damaged.
+    """
+    try:
+        return Seen(piece=str(point_id), source=payload["source"], doc_id=payload["doc_id"], score=score)
+    except KeyError as error:
+        raise _damaged(f"a piece has lost its {error}") from error
+
+
+def hit_from(payload: Mapping[str, Any], vectors: Mapping[str, Any]) -> Hit:
+    """A point that an engine read.
 
     Raises:
         IndexUnavailable: the point is damaged.
     """
     if "meaning" not in vectors:
         raise _damaged("a piece has lost its vector")
-    return Hit(chunk=from_payload(payload), score=score, meaning=tuple(vectors["meaning"]))
+    return Hit(chunk=from_payload(payload), meaning=tuple(vectors["meaning"]))
 
 
 def from_payload(payload: Mapping[str, Any]) -> Chunk:

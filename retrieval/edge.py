@@ -19,11 +19,12 @@ from retrieval.chunk import (
     DIGEST_FIELDS,
     INDEXED,
     MAX_ACCESSES,
-    RRF_K,
+    SEEN_FIELDS,
     WRITE_BATCH,
     Chunk,
     Hit,
     Scope,
+    Seen,
     Vectors,
     View,
     digests_of,
@@ -31,6 +32,7 @@ from retrieval.chunk import (
     hit_from,
     refuse_other_length,
     refuse_other_space,
+    seen_from,
     to_payload,
 )
 from retrieval.sparse import Sparse
@@ -57,13 +59,15 @@ class EdgeIndex:
     def prepare(self, space: str, dimension: int) -> None:
         """Make the folder, or check that what it holds is of that space."""
         with self._lock:
-            if self._open() is not None and self.count() == 0:
-                self.reset()
-            if self._open() is None:
-                self._create(dimension)
-            self._index_fields()
-        refuse_other_space(self.space(), space)
-        self._dimension = dimension
+            # Once prepared it stays: another thread may be about to put its first pieces.
+            if self._dimension != dimension:
+                if self._open() is not None and self.count() == 0:
+                    self.reset()
+                if self._open() is None:
+                    self._create(dimension)
+                self._index_fields()
+            refuse_other_space(self.space(), space)
+            self._dimension = dimension
 
     def put(self, pieces: Sequence[tuple[Chunk, Vectors]]) -> None:
         """Store pieces; the write-ahead log holds them before this returns."""
@@ -74,11 +78,7 @@ class EdgeIndex:
             points = [
                 q.Point(
                     chunk.id,
-                    {
-                        "meaning": _vector(vectors.meaning),
-                        "words": _vector(vectors.words),
-                        "name": _vector(vectors.name),
-                    },
+                    _vectors(vectors),
                     to_payload(chunk),
                 )
                 for chunk, vectors in pieces[start : start + WRITE_BATCH]
@@ -105,35 +105,41 @@ class EdgeIndex:
         found = self._scroll(q.Filter(must=where), payload=DIGEST_FIELDS)
         return digests_of(record.payload for record in found)
 
-    def search(self, views: Sequence[View], scope: Scope, *, limit: int) -> list[Hit]:
-        """One query to the engine: a list for each view, filtered, then fused."""
+    def search(self, views: Sequence[View], scope: Scope, *, limit: int = DEPTH) -> list[list[Seen]]:
+        """One batch of queries to the engine, each filtered."""
         import qdrant_edge as q
 
         wanted = self._wanted(scope)
         if not views or not wanted["access"]:
-            return []
-        fusion: Any = q.Fusion.Rrf(k=RRF_K)
-        request = q.QueryRequest(
-            limit=limit,
-            prefetches=[
-                q.Prefetch(
-                    limit=DEPTH,
-                    filter=_filter(wanted, scope, view.service),
-                    query=q.Query.Nearest(_vector(view.vector), using=view.by),
-                )
-                for view in views
-            ],
-            query=fusion,
-            with_payload=True,
-            with_vector=["meaning"],
-        )
-        found: list[Any] = self._ask(lambda shard: shard.query(request), [])
-        return [hit_from(point.payload or {}, point.vector or {}, point.score) for point in found]
+            return [[] for _ in views]
+        requests = [
+            q.QueryRequest(
+                limit=limit,
+                filter=_filter(wanted, scope, view.service),
+                query=q.Query.Nearest(_vector(view.vector), using=view.by),
+                with_payload=SEEN_FIELDS,
+            )
+            for view in views
+        ]
+        nothing: list[list[Any]] = [[] for _ in views]
+        lists = self._ask(lambda shard: shard.query_batch(q.QueryBatchRequest(requests)), nothing)
+        return [[seen_from(point.id, point.payload or {}, point.score) for point in found] for found in lists]
 
-    def piece(self, piece_id: str) -> Chunk | None:
-        """The piece with that `Chunk.id`, if it is held."""
-        found: list[Any] = self._ask(lambda shard: shard.retrieve([piece_id], with_payload=True, with_vector=False), [])
-        return from_payload(found[0].payload) if found else None
+    def pieces(self, piece_ids: Sequence[str]) -> list[Hit]:
+        """The pieces with those ids, of which some may be gone, in that order."""
+        if not piece_ids:
+            return []
+        nothing: list[Any] = []
+        found = self._ask(lambda shard: shard.retrieve(list(piece_ids), True, ["meaning"]), nothing)
+        by_id = {str(record.id): hit_from(record.payload or {}, record.vector or {}) for record in found}
+        return [by_id[piece_id] for piece_id in piece_ids if piece_id in by_id]
+
+    def at_places(self, places: Sequence[str], scope: Scope) -> list[Chunk]:
+        """The first piece of each document in scope that has one of these places (`retrieval.places.place_keys`)."""
+        wanted = self._wanted(scope) | {"places": list(places)}
+        if not places or not wanted["access"]:
+            return []
+        return [from_payload(record.payload) for record in self._scroll(_filter(wanted, scope, None), payload=True)]
 
     def document(self, scope: Scope) -> list[Chunk]:
         """All pieces of `scope.document` that the scope allows, in reading order."""
@@ -262,6 +268,15 @@ class EdgeIndex:
         return IndexUnavailable(
             what, why=str(error), way_out="delete that folder and run `rundown ingest`: it is rebuilt from the sources"
         )
+
+
+def _vectors(vectors: Vectors) -> dict[str, Any]:
+    named: dict[str, tuple[float, ...] | Sparse | None] = {
+        "meaning": vectors.meaning,
+        "words": vectors.words,
+        "name": vectors.name,
+    }
+    return {name: _vector(vector) for name, vector in named.items() if vector is not None}
 
 
 def _vector(vector: Sparse | tuple[float, ...]) -> Any:

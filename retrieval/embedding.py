@@ -53,6 +53,10 @@ class Embedder(Protocol):
         """The vector to look for; raises as `embed_documents` does."""
         ...
 
+    def embed_queries(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors to look for, of several ways to say one question; raises as `embed_documents` does."""
+        ...
+
 
 def open_embedder(model: str | None = None) -> Embedder:
     """The embedder a setting names. Nothing is loaded before its first use.
@@ -94,7 +98,11 @@ class NamedModel:
 
     def embed_query(self, text: str) -> list[float]:
         """The vector to look for, with the model's own query prompt if it has one."""
-        return self._embed("encode_query", [text[:_MAX_CHARS]])[0]
+        return self.embed_queries([text])[0]
+
+    def embed_queries(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors to look for."""
+        return self._embed("encode_query", [text[:_MAX_CHARS] for text in texts])
 
     def _embed(self, encode: str, texts: list[str]) -> list[list[float]]:
         model = self._model()
@@ -135,6 +143,10 @@ class HashEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector for each text."""
         return [self.embed_query(text) for text in texts]
+
+    def embed_queries(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors to look for."""
+        return self.embed_documents(texts)
 
     def embed_query(self, text: str) -> list[float]:
         """The vector to look for."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from retrieval.chunk import Chunk, Hit, Scope, Vectors, View
+from retrieval.chunk import DEPTH, Chunk, Hit, Scope, Seen, Vectors, View
 from retrieval.edge import EdgeIndex
 from retrieval.server import ServerIndex, connect
 
@@ -40,12 +40,16 @@ class VectorIndex(Protocol):
         """Document id to digest, for what is held of a source; "" for one that is not held whole."""
         ...
 
-    def search(self, views: Sequence[View], scope: Scope, *, limit: int) -> list[Hit]:
-        """The pieces that the views together rank best, best first; none without a view or a reader."""
+    def search(self, views: Sequence[View], scope: Scope, *, limit: int = DEPTH) -> list[list[Seen]]:
+        """For each view the pieces in scope nearest to its vector, best first, at most `limit`."""
         ...
 
-    def piece(self, piece_id: str) -> Chunk | None:
-        """The piece with that `Chunk.id`, if it is held."""
+    def pieces(self, piece_ids: Sequence[str]) -> list[Hit]:
+        """The pieces with those ids (`Chunk.id`), of which some may be gone, in that order."""
+        ...
+
+    def at_places(self, places: Sequence[str], scope: Scope) -> list[Chunk]:
+        """The first piece of each document in scope that has one of these places (`retrieval.places.place_keys`)."""
         ...
 
     def document(self, scope: Scope) -> list[Chunk]:

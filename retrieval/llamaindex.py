@@ -47,6 +47,10 @@ class LlamaIndexEmbedder:
         """The vector to look for."""
         return _unit(self._ask("get_query_embedding", text))
 
+    def embed_queries(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors to look for."""
+        return [self.embed_query(text) for text in texts]
+
     def _ask(self, method: str, argument: Any) -> Any:
         try:
             return getattr(self._embedding, method)(argument)

@@ -1,40 +1,51 @@
 """The search over documents: a text in, evidence out.
 
-Does: look in three ways at once (what the text means, its words, and the names of documents), within bounds that are part
-of the query; show each document once, by its best section; tell what is related from what merely came first.
-Does not: write, rank commits, or know who is asking: the caller names the readers.
+Does: look in several ways at once, within bounds that are part of the query; add up what they say of each document; let an
+alert rule speak for the runbook that it names; say how likely it is that the first answers at all.
+Does not: write, rank commits, or know who is asking: the caller names the audience.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.access import PUBLIC, Audience
 from core.model import Evidence, Tier
-from retrieval.chunk import RRF_K, Chunk, Hit, Scope, View, is_piece_id, refuse_other_space, space_of
+from retrieval.answering import is_related, likelihood
+from retrieval.chunk import Chunk, Hit, Scope, View, is_piece_id, refuse_other_space, space_of
 from retrieval.embedding import Embedder
+from retrieval.fusion import Standing, fuse
 from retrieval.index import VectorIndex
+from retrieval.places import place_keys
+from retrieval.question import Question, take_apart
+from retrieval.signals import Signal, fold_alike, signals_of
 from retrieval.sparse import encode_query, gist, identifiers
 
-#: Pieces asked of the index for each document wanted: a long document may hold many of the best.
-_PIECES = 10
-_MIN_PIECES, _MAX_PIECES = 50, 200
+#: Documents that are read, and weighed by what they hold, before the wanted ones are cut off.
+CONSIDERED = 30
+#: What a document of the affected service gains at most beside one that stands out by everything else.
+_SERVICE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A document that was found, and how sure it is that it has to do with the text."""
+    """A document that was found, how sure it is that it has to do with the text, and why it stands where it stands."""
 
     evidence: Evidence
     source: str
-    #: Cosine between the text and the document's nearest section found: compare with `Embedder.floor`.
+    #: Cosine between the text and the document's best section: compare with `Embedder.floor`.
     closeness: float
     #: Names of several parts that both hold: metrics, alerts, hosts, error codes.
     shared: frozenset[str]
-    #: Whether it is close enough or shares a name. Without either, it only came first among strangers.
+    #: Whether it has to do with the text at all. Without, it only came first among strangers.
     related: bool
+    #: What each view said of it, and what moved it afterwards.
+    standing: Standing
+    signals: tuple[Signal, ...] = ()
+    #: Documents that say the same, left out in its favour.
+    alike: tuple[Evidence, ...] = field(default=())
 
 
 class Retriever:
@@ -43,10 +54,16 @@ class Retriever:
     Args:
         index: where documents are.
         embedder: the one they were stored with.
+        opinions: (source, document id) to what people's thumbs say of it, in [-1, 1]; asked at each search.
     """
 
-    def __init__(self, index: VectorIndex, embedder: Embedder) -> None:
-        self._index, self._embedder = index, embedder
+    def __init__(
+        self,
+        index: VectorIndex,
+        embedder: Embedder,
+        opinions: Callable[[], Mapping[tuple[str, str], float]] = dict,
+    ) -> None:
+        self._index, self._embedder, self._opinions = index, embedder, opinions
 
     def search(
         self,
@@ -58,6 +75,7 @@ class Retriever:
         audience: Audience = PUBLIC,
         tiers: Sequence[Tier] | None = None,
         floor: bool = False,
+        fold: bool = False,
     ) -> list[Evidence]:
         """Documents that may help, best first, each by its best section.
 
@@ -69,16 +87,17 @@ class Retriever:
             audience: who will see the result: only documents that all of them may read. Nobody known, nothing found.
             tiers: only these; None for all.
             floor: leave out what is not related (see `look`), so that an empty list means "I found nothing on this".
+            fold: of documents that say the same, only the best.
 
         Returns:
-            Evidence whose id is the piece's (see `sections`) and whose score is in [0, 1]: 1 is first in every way of
-            looking. It orders one search; it does not compare searches.
+            Evidence whose id is the piece's (see `sections`) and whose score is the probability that it answers, as far as
+            that can be told. It never rises down the list.
 
         Raises:
             IndexUnavailable: the index does not answer, or was made with another embedding model.
             ModelUnavailable: the embedding model fails.
         """
-        found = self.look(text, limit=limit, service=service, before=before, audience=audience, tiers=tiers)
+        found = self.look(text, limit=limit, service=service, before=before, audience=audience, tiers=tiers, fold=fold)
         return [item.evidence for item in found if item.related or not floor]
 
     def look(
@@ -90,21 +109,23 @@ class Retriever:
         before: datetime | None = None,
         audience: Audience = PUBLIC,
         tiers: Sequence[Tier] | None = None,
+        fold: bool = False,
     ) -> list[Found]:
-        """As `search`, with what tells related documents from strangers."""
+        """As `search`, with what tells related documents from strangers, and why each stands where it stands."""
         if not text.strip():
             return []
         refuse_other_space(self._index.space(), space_of(self._embedder))
-        views = self._views(text, service)
-        scope = Scope(audience=audience, tiers=None if tiers is None else tuple(tiers), before=before)
-        pieces = min(max(limit * _PIECES, _MIN_PIECES), _MAX_PIECES)
-        hits = self._index.search(views, scope, limit=pieces)
-        by_document: dict[tuple[str, str], list[Hit]] = {}
-        for hit in hits:
-            by_document.setdefault((hit.chunk.source, hit.chunk.doc_id), []).append(hit)
-        asked = tuple(views[0].vector) if isinstance(views[0].vector, tuple) else ()
-        names = identifiers(text)
-        return [self._found(hits, asked, names, len(views)) for hits in list(by_document.values())[:limit]]
+        question = take_apart(text)
+        views = self._views(question, service)
+        # Rules are looked for even where only runbooks are wanted: they speak for them.
+        wanted = None if tiers is None else (*tiers, *({Tier.ALERT} - set(tiers)))
+        scope = Scope(audience=audience, tiers=wanted, before=before)
+        standings = fuse(views, self._index.search(views, scope))
+        read = self._read(standings[: max(CONSIDERED, 2 * limit)])
+        read = self._spoken_for(read, scope)
+        read = [(item, hit) for item, hit in read if tiers is None or hit.chunk.tier in tiers]
+        found = self._weighed(question, views, read, before)
+        return self._told(fold_alike(found, limit) if fold else found[:limit])
 
     def sections(
         self, evidence_id: str, *, before: datetime | None = None, audience: Audience = PUBLIC
@@ -118,40 +139,112 @@ class Retriever:
         Returns:
             Nothing if the document is gone or outside the bounds, or the id is no piece's.
         """
-        piece = self._index.piece(evidence_id) if is_piece_id(evidence_id) else None
-        if piece is None:
+        held = self._index.pieces([evidence_id]) if is_piece_id(evidence_id) else []
+        if not held:
             return []
+        piece = held[0].chunk
         scope = Scope(audience=audience, before=before, document=(piece.source, piece.doc_id))
         return [_evidence(chunk, 0.0) for chunk in self._index.document(scope)]
+
+    def readable(self, pieces: Sequence[str], audience: Audience) -> frozenset[str]:
+        """Which of these pieces are still held, and may be read by all of the audience now.
+
+        Args:
+            pieces: ids that `search` gave.
+        """
+        held = self._index.pieces([piece for piece in pieces if is_piece_id(piece)])
+        return frozenset(hit.chunk.id for hit in held if audience.may_read(hit.chunk.readers))
 
     def warm(self) -> None:
         """Load the model and open the index, so that the first incident does not wait for them."""
         self._embedder.embed_query("ready")
         self._index.count()
 
-    def _views(self, text: str, service: str | None) -> list[View]:
-        """The ways of looking. The first is by meaning."""
-        meaning = tuple(self._embedder.embed_query(gist(text)))
-        words = encode_query(f"{text}\n{service or ''}")
-        views = [View(by="meaning", vector=meaning)]
-        if words.indices:
-            views += [View(by="words", vector=words), View(by="name", vector=words)]
+    def _views(self, question: Question, service: str | None) -> list[View]:
+        """The ways of looking."""
+        texts = [("what it means", gist(question.text), "its words", f"{question.text}\n{service or ''}")]
+        if question.expression:
+            texts.append(("its metrics' meaning", gist(question.expression), "its metrics", question.expression))
+        meanings = self._embedder.embed_queries([meaning for _, meaning, _, _ in texts])
+        views = []
+        for (meant, _, worded, words), vector in zip(texts, meanings, strict=True):
+            views.append(View(by="meaning", vector=tuple(vector), label=meant))
+            views += _by_words(words, worded)
+        if question.errors:
+            views += [
+                replace(view, weight=_SERVICE) for view in _by_words(question.errors, "what the machine said")[:1]
+            ]
         if service:
-            views.append(View(by="meaning", vector=meaning, service=service))
+            views.append(replace(views[0], label=f"documents of {service}", weight=_SERVICE, service=service))
         return views
 
-    def _found(self, hits: Sequence[Hit], asked: Sequence[float], names: frozenset[str], ways: int) -> Found:
-        best = hits[0]
-        closeness = max(sum(a * b for a, b in zip(asked, hit.meaning, strict=True)) for hit in hits)
-        chunk = best.chunk
-        shared = names & identifiers("\n".join((chunk.doc_id, chunk.title, *chunk.section, chunk.text)))
-        return Found(
-            evidence=_evidence(chunk, min(best.score * RRF_K / ways, 1.0)),
-            source=chunk.source,
-            closeness=closeness,
-            shared=shared,
-            related=closeness >= self._embedder.floor or bool(shared),
-        )
+    def _read(self, standings: Sequence[Standing]) -> list[tuple[Standing, Hit]]:
+        """Each with its best piece; one that went away meanwhile is left out."""
+        held = {hit.chunk.id: hit for hit in self._index.pieces([item.piece for item in standings])}
+        return [(item, held[item.piece]) for item in standings if item.piece in held]
+
+    def _spoken_for(self, read: list[tuple[Standing, Hit]], scope: Scope) -> list[tuple[Standing, Hit]]:
+        """Rules that name a runbook give their place to it; nothing is fetched that is not in scope."""
+        named: dict[tuple[str, str], Standing] = {}
+        for item, hit in read:
+            if hit.chunk.runbook_url and hit.chunk.tier is Tier.ALERT:
+                for page in self._index.at_places(_telling(place_keys(hit.chunk.runbook_url)), scope)[:1]:
+                    spoken = replace(item, source=page.source, doc_id=page.doc_id, piece=page.id)
+                    named.setdefault(spoken.key, spoken)
+        if not named:
+            return read
+        own = {item.key: item for item, _ in read}
+        better = {key: item for key, item in named.items() if key not in own or own[key].score < item.score}
+        merged = [replace(item, piece=own[key].piece if key in own else item.piece) for key, item in better.items()]
+        rest = [item for item, _ in read if item.key not in better]
+        return self._read(sorted((*rest, *merged), key=lambda item: (-item.score, item.key)))
+
+    def _told(self, found: Sequence[Found]) -> list[Found]:
+        """With the probability that each answers as its score, which never rises down the list."""
+        told: list[Found] = []
+        for item in found:
+            probability = likelihood(item.evidence.score, item.closeness, self._embedder.floor)
+            score = min(probability, told[-1].evidence.score) if told else probability
+            told.append(replace(item, evidence=replace(item.evidence, score=score)))
+        return told
+
+    def _weighed(
+        self, question: Question, views: Sequence[View], read: Sequence[tuple[Standing, Hit]], now: datetime | None
+    ) -> list[Found]:
+        """Everything read, in the order after what documents themselves tell: freshness, review, thumbs."""
+        asked = [view.vector for view in views if view.by == "meaning" and isinstance(view.vector, tuple)]
+        names, opinions = identifiers(question.text), self._opinions()
+        found = []
+        for item, hit in read:
+            closeness = max(sum(a * b for a, b in zip(vector, hit.meaning, strict=True)) for vector in asked)
+            chunk = hit.chunk
+            shared = names & identifiers("\n".join((chunk.doc_id, chunk.title, *chunk.section, chunk.text)))
+            signals = signals_of(chunk, opinions.get(item.key, 0.0), now)
+            score = item.score + sum(signal.weight for signal in signals)
+            found.append(
+                Found(
+                    evidence=_evidence(chunk, score),
+                    source=chunk.source,
+                    closeness=closeness,
+                    shared=shared,
+                    related=is_related(closeness, self._embedder.floor, shared),
+                    standing=item,
+                    signals=signals,
+                )
+            )
+        return sorted(found, key=lambda item: (-item.evidence.score, item.standing.key))
+
+
+def _by_words(text: str, label: str) -> list[View]:
+    vector = encode_query(text)
+    if not vector.indices:
+        return []
+    return [View(by="words", vector=vector, label=label), View(by="name", vector=vector, label=f"{label} in names")]
+
+
+def _telling(places: Sequence[str]) -> list[str]:
+    """The places that prove something on their own."""
+    return [place for place in places if not place.startswith("name:")]
 
 
 def _evidence(chunk: Chunk, score: float) -> Evidence:
@@ -166,4 +259,5 @@ def _evidence(chunk: Chunk, score: float) -> Evidence:
         score=score,
         updated_at=chunk.updated_at,
         occurred_at=chunk.occurred_at,
+        piece=chunk.id,
     )

@@ -1,14 +1,17 @@
 """The server engine: a Qdrant server or cluster, shared by as many processes as like.
 
-Does: speak to it through `qdrant-client` with short timeouts, every write acknowledged after the server's log is flushed.
-Does not: retry; the caller degrades and tries again later.
+Does: speak to it through `qdrant-client` with short timeouts, every write acknowledged after the server's log is flushed, and
+by most replicas of a shard. Lay a new collection out over shards and replicas; refuse filters that no index serves.
+Does not: retry; the caller degrades and tries again later. Change the layout of a collection that is there: the next
+`rundown index rebuild` makes one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from core.errors import IndexUnavailable
 from retrieval.chunk import (
@@ -16,11 +19,12 @@ from retrieval.chunk import (
     DIGEST_FIELDS,
     INDEXED,
     MAX_ACCESSES,
-    RRF_K,
+    SEEN_FIELDS,
     WRITE_BATCH,
     Chunk,
     Hit,
     Scope,
+    Seen,
     Vectors,
     View,
     digests_of,
@@ -28,15 +32,29 @@ from retrieval.chunk import (
     hit_from,
     refuse_other_length,
     refuse_other_space,
+    seen_from,
     to_payload,
 )
 from retrieval.sparse import Sparse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How a new collection lies in a cluster."""
+
+    #: Parts that it is split into; None leaves it to the server: one for each node.
+    shards: int | None = None
+    #: Copies of each part. A write is acknowledged by more than half of them.
+    replicas: int = 1
+    #: "int8" keeps vectors of one byte a number in memory, searches those, and ranks the best anew by the whole ones.
+    quantization: Literal["none", "int8"] = "none"
 
 
 def connect(url: str, *, api_key: str | None = None, timeout_s: int = 5) -> Any:
     """A client of a Qdrant server, which is not asked anything yet.
 
     Args:
+        url: with the port, unless it is 6333; https encrypts, and an API key over http is warned of.
         timeout_s: seconds after which a request is given up; a page must not wait for the index.
     """
     from qdrant_client import QdrantClient
@@ -50,23 +68,24 @@ class ServerIndex:
     Args:
         client: a `qdrant_client.QdrantClient`, for example from `connect`.
         collection: the collection's name; made when the first vectors come.
+        layout: how it lies in a cluster, when it is made.
     """
 
-    def __init__(self, client: Any, collection: str = "rundown") -> None:
-        self._client, self._name = client, collection
+    def __init__(self, client: Any, collection: str = "rundown", layout: Layout | None = None) -> None:
+        self._client, self._name, self._layout = client, collection, layout or Layout()
         self._dimension: int | None = None
 
     def prepare(self, space: str, dimension: int) -> None:
         """Make the collection and its payload indexes, or check that what it holds is of that space."""
-        with self._speaking():
+        with speaking():
             exists = self._client.collection_exists(self._name)
             if exists and self._held_dimension() != dimension and self.count() == 0:
                 self._client.delete_collection(self._name)
                 exists = False
             if not exists:
                 self._create(dimension)
-            for name, kind in INDEXED.items():
-                self._client.create_payload_index(self._name, name, field_schema=kind, wait=True)
+            for name, schema in _payload_indexes().items():
+                self._client.create_payload_index(self._name, name, field_schema=schema, wait=True)
         refuse_other_space(self.space(), space)
         self._dimension = dimension
 
@@ -79,17 +98,13 @@ class ServerIndex:
             points = [
                 m.PointStruct(
                     id=chunk.id,
-                    vector={
-                        "meaning": _vector(vectors.meaning),
-                        "words": _vector(vectors.words),
-                        "name": _vector(vectors.name),
-                    },
+                    vector=_vectors(vectors),
                     payload=to_payload(chunk),
                 )
                 for chunk, vectors in pieces[start : start + WRITE_BATCH]
             ]
-            with self._speaking():
-                self._client.upsert(self._name, points, wait=True)
+            with speaking():
+                self._client.upsert(self._name, points, wait=True, ordering=m.WriteOrdering.MEDIUM)
 
     def delete(self, source: str, doc_id: str, *, keep: int = 0) -> None:
         """Forget a document's pieces, from number `keep` on."""
@@ -100,9 +115,10 @@ class ServerIndex:
             m.FieldCondition(key="doc_id", match=m.MatchValue(value=doc_id)),
             m.FieldCondition(key="number", range=m.Range(gte=keep)),
         ]
-        with self._speaking():
+        with speaking():
             if self._client.collection_exists(self._name):
-                self._client.delete(self._name, m.FilterSelector(filter=m.Filter(must=must)), wait=True)
+                selector = m.FilterSelector(filter=m.Filter(must=must))
+                self._client.delete(self._name, selector, wait=True, ordering=m.WriteOrdering.MEDIUM)
 
     def digests(self, source: str) -> dict[str, str]:
         """Document id to digest, for what is held of a source; "" for one that is not held whole."""
@@ -112,42 +128,43 @@ class ServerIndex:
         found = self._scroll(m.Filter(must=where), payload=DIGEST_FIELDS)
         return digests_of(record.payload for record in found)
 
-    def search(self, views: Sequence[View], scope: Scope, *, limit: int) -> list[Hit]:
-        """One request to the server: a list for each view, filtered, then fused."""
+    def search(self, views: Sequence[View], scope: Scope, *, limit: int = DEPTH) -> list[list[Seen]]:
+        """One request to the server, a filtered query for each view."""
         from qdrant_client import models as m
 
         wanted = self._wanted(scope)
         if not views or not wanted["access"]:
-            return []
-        prefetch = [
-            m.Prefetch(
-                limit=DEPTH,
-                filter=_filter(wanted, scope, view.service),
+            return [[] for _ in views]
+        requests = [
+            m.QueryRequest(
                 query=_vector(view.vector),
                 using=view.by,
+                filter=_filter(wanted, scope, view.service),
+                limit=limit,
+                params=self._precise(view),
+                with_payload=SEEN_FIELDS,
             )
             for view in views
         ]
-        with self._speaking():
-            if not self._client.collection_exists(self._name):
-                return []
-            found = self._client.query_points(
-                self._name,
-                prefetch=prefetch,
-                query=m.RrfQuery(rrf=m.Rrf(k=RRF_K)),
-                limit=limit,
-                with_payload=True,
-                with_vectors=["meaning"],
-            )
-        return [hit_from(point.payload or {}, point.vector or {}, point.score) for point in found.points]
+        with speaking():
+            lists = self._client.query_batch_points(self._name, requests)
+        return [[seen_from(point.id, point.payload or {}, point.score) for point in found.points] for found in lists]
 
-    def piece(self, piece_id: str) -> Chunk | None:
-        """The piece with that `Chunk.id`, if it is held."""
-        with self._speaking():
-            if not self._client.collection_exists(self._name):
-                return None
-            found = self._client.retrieve(self._name, [piece_id], with_payload=True)
-        return from_payload(found[0].payload) if found else None
+    def pieces(self, piece_ids: Sequence[str]) -> list[Hit]:
+        """The pieces with those ids, of which some may be gone, in that order."""
+        with speaking():
+            if not piece_ids or not self._client.collection_exists(self._name):
+                return []
+            found = self._client.retrieve(self._name, list(piece_ids), with_payload=True, with_vectors=["meaning"])
+        by_id = {str(record.id): hit_from(record.payload or {}, record.vector or {}) for record in found}
+        return [by_id[piece_id] for piece_id in piece_ids if piece_id in by_id]
+
+    def at_places(self, places: Sequence[str], scope: Scope) -> list[Chunk]:
+        """The first piece of each document in scope that has one of these places (`retrieval.places.place_keys`)."""
+        wanted = self._wanted(scope) | {"places": list(places)}
+        if not places or not wanted["access"]:
+            return []
+        return [from_payload(record.payload) for record in self._scroll(_filter(wanted, scope, None), payload=True)]
 
     def document(self, scope: Scope) -> list[Chunk]:
         """All pieces of `scope.document` that the scope allows, in reading order."""
@@ -164,7 +181,7 @@ class ServerIndex:
 
     def count(self) -> int:
         """How many pieces are held."""
-        with self._speaking():
+        with speaking():
             if not self._client.collection_exists(self._name):
                 return 0
             return int(self._client.count(self._name, exact=True).count)
@@ -172,7 +189,7 @@ class ServerIndex:
     def reset(self) -> None:
         """Forget everything: the collection goes."""
         self._dimension = None
-        with self._speaking():
+        with speaking():
             self._client.delete_collection(self._name)
 
     def close(self) -> None:
@@ -181,19 +198,41 @@ class ServerIndex:
 
     def _wanted(self, scope: Scope) -> dict[str, list[str]]:
         """Payload field to the values that the scope allows."""
-        with self._speaking():
+        with speaking():
             if not self._client.collection_exists(self._name):
                 return scope.wanted(())
             facet = self._client.facet(self._name, key="access", limit=MAX_ACCESSES, exact=True)
         return scope.wanted(str(hit.value) for hit in facet.hits)
 
+    def _precise(self, view: View) -> Any:
+        """How to make good what small vectors lose: take twice as many, and rank them by the whole ones."""
+        from qdrant_client import models as m
+
+        if self._layout.quantization == "none" or view.by != "meaning":
+            return None
+        return m.SearchParams(quantization=m.QuantizationSearchParams(rescore=True, oversampling=2.0))
+
     def _create(self, dimension: int) -> None:
         from qdrant_client import models as m
 
+        small = self._layout.quantization == "int8"
+        scalar = m.ScalarQuantizationConfig(type=m.ScalarType.INT8, quantile=0.99, always_ram=True)
         self._client.create_collection(
             self._name,
-            vectors_config={"meaning": m.VectorParams(size=dimension, distance=m.Distance.COSINE)},
+            vectors_config={
+                # Whole vectors are read for the few best alone when small ones are searched: they can stay on disk.
+                "meaning": m.VectorParams(size=dimension, distance=m.Distance.COSINE, on_disk=small)
+            },
             sparse_vectors_config={name: m.SparseVectorParams(modifier=m.Modifier.IDF) for name in ("words", "name")},
+            shard_number=self._layout.shards,
+            replication_factor=self._layout.replicas,
+            write_consistency_factor=self._layout.replicas // 2 + 1,
+            on_disk_payload=True,
+            quantization_config=m.ScalarQuantization(scalar=scalar) if small else None,
+            # A filter that no index serves is a scan of everything, and most likely a slip: refused.
+            strict_mode_config=m.StrictModeConfig(
+                enabled=True, unindexed_filtering_retrieve=False, unindexed_filtering_update=False
+            ),
         )
 
     def _held_dimension(self) -> int:
@@ -203,7 +242,7 @@ class ServerIndex:
         """Everything that passes a filter, page by page, or the first `limit` of it."""
         found: list[Any] = []
         offset: Any = None
-        with self._speaking():
+        with speaking():
             if not self._client.collection_exists(self._name):
                 return []
             while True:
@@ -218,15 +257,24 @@ class ServerIndex:
                 if offset is None or limit is not None:
                     return found
 
-    @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Gives the client's failures, of several unrelated classes, our name and a way out."""
-        try:
-            yield
-        except IndexUnavailable:
-            raise
-        except Exception as error:
-            raise _explained(error) from error
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Gives the client's failures, of several unrelated classes, our name and a way out."""
+    try:
+        yield
+    except IndexUnavailable:
+        raise
+    except Exception as error:
+        raise _explained(error) from error
+
+
+def _payload_indexes() -> dict[str, Any]:
+    """Payload field to its index. A source's pieces lie together on disk: it is synced and forgotten as one."""
+    from qdrant_client import models as m
+
+    tenant = m.KeywordIndexParams(type=m.KeywordIndexType.KEYWORD, is_tenant=True)
+    return INDEXED | {"source": tenant}
 
 
 def _explained(error: Exception) -> IndexUnavailable:
@@ -236,6 +284,15 @@ def _explained(error: Exception) -> IndexUnavailable:
         why=why,
         way_out="check RUNDOWN_QDRANT_URL and RUNDOWN_QDRANT_API_KEY, and that the server runs",
     )
+
+
+def _vectors(vectors: Vectors) -> dict[str, Any]:
+    named: dict[str, tuple[float, ...] | Sparse | None] = {
+        "meaning": vectors.meaning,
+        "words": vectors.words,
+        "name": vectors.name,
+    }
+    return {name: _vector(vector) for name, vector in named.items() if vector is not None}
 
 
 def _vector(vector: Sparse | tuple[float, ...]) -> Any:

@@ -205,8 +205,11 @@ class PagerDutyStandIn:
 
     def update_status(self, incident_id: str, message: str, user: str = "On Call") -> None:
         """Somebody publishes a status update."""
+        with self.world.lock:
+            at, who = self.clock(), self._who(user)
+            self.world.log(incident_id, "status_update", at, agent=who, message=message)
         said = {"id": self.world.new_id(), "message": message, "trimmed": False, "type": "incident_status_update"}
-        self.send("incident.status_update_published", self._about(incident_id, **said), agent=self._who(user))
+        self.send("incident.status_update_published", self._about(incident_id, **said), agent=who, at=at)
 
     def resolve(self, incident_id: str, user: str | None = "On Call") -> None:
         """Somebody resolves it; with no user, the monitoring does."""

@@ -93,8 +93,8 @@ def test_secrets_stay_out_of_what_is_printed():
     secrets = {
         name: "hunter2"
         for name in Settings.model_fields
-        if name.endswith(("_token", "_secret", "_secrets", "_api_key")) or name == "database_url"
+        if name.endswith(("_token", "_secret", "_secrets", "_api_key", "_password")) or name == "database_url"
     }
 
-    assert len(secrets) == 8
+    assert len(secrets) == 10
     assert "hunter2" not in repr(read_settings(**secrets))

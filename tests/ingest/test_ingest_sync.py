@@ -394,6 +394,15 @@ def test_a_source_that_claims_what_was_never_stored_is_stopped(ingestor: Ingesto
         ingestor.sync(Wrong(SOURCE))
 
 
+def test_a_source_that_closes_everything_is_obeyed(ingestor: Ingestor, index: EdgeIndex):
+    """Where it says why nothing may be indexed any more, what was public yesterday is not found today."""
+    ingestor.sync(ListSource(SOURCE, page("a.md"), page("b.md")))
+
+    report = ingestor.sync(ListSource(SOURCE, Skipped(doc_id="wiki/", reason="the wiki is private now")))
+
+    assert (report.deleted, index.count()) == (2, 0)
+
+
 def test_what_was_hidden_is_reported(ingestor: Ingestor):
     """Once, when the document is stored."""
     source = ListSource(SOURCE, page("a.md", hidden=("2 HTML comments",)))

@@ -8,10 +8,12 @@ Does: validate every REST answer of the stand-in with jsonschema, look for field
 webhook with the documented example of its type, field by field.
 Does not: commit or copy anything of those sources: they carry no licence (DEPENDENCIES.md section 6).
 
-Four liberties, each because PagerDuty's own examples need it or the schema contradicts itself: null is allowed where a field is described but not declared
+Five liberties, each because PagerDuty's own examples need it or the schema contradicts itself: null is allowed where a field is described but not declared
 nullable; `oneOf` is read as `anyOf` (a reference also fits the full resource); custom field values are plain values, not the
 `{"value": …}` objects the schema draws; `LogEntry` allows "acknowledge_log_entry" and `AcknowledgeLogEntry`, which includes it,
-only "acknowledgement_log_entry", so nothing satisfies both and the first is taken.
+only "acknowledgement_log_entry", so nothing satisfies both and the first is taken;
+`AnnotateLogEntry` also stands for "status_update_log_entry", the type under which PagerDuty's clients read status updates back and
+which the schema, that has a POST for them and no GET, does not name.
 """
 
 from __future__ import annotations
@@ -164,6 +166,8 @@ def _converted(node: Any) -> Any:
         made["anyOf"] = made.pop("oneOf")
     if made.get("enum") == ["acknowledgement_log_entry"]:
         made["enum"] = ["acknowledge_log_entry"]
+    if isinstance(made.get("enum"), list) and "annotate_log_entry" in made["enum"]:
+        made["enum"] = [*made["enum"], "status_update_log_entry"]
     if isinstance(made.get("$ref"), str):
         made["$ref"] = "urn:pd" + made["$ref"]
     return made

@@ -35,7 +35,8 @@ def with_vectors(chunk: Chunk) -> tuple[Chunk, Vectors]:
     """The piece and what it is found by."""
     text = "\n".join((chunk.title, *chunk.section, chunk.text))
     meaning = tuple(EMBEDDER.embed_query(text))
-    return chunk, Vectors(meaning=meaning, words=encode_piece(text), name=encode_name(f"{chunk.title}\n{chunk.doc_id}"))
+    name = encode_name(f"{chunk.title}\n{chunk.doc_id}") if chunk.number == 0 else None
+    return chunk, Vectors(meaning=meaning, words=encode_piece(text), name=name)
 
 
 def fill(index: VectorIndex, *chunks: Chunk) -> None:

@@ -51,8 +51,12 @@ def test_every_query_is_answered_in_order(retriever: Retriever, tmp_path: Path):
         2,
         [1, 2],
         [
-            {"query_id": "2", "results": [{"doc_id": "runbooks/certs.md", "section": ""}]},
-            {"query_id": "1", "results": [{"doc_id": "runbooks/disk.md", "section": "Mitigation > Disk"}]},
+            {"query_id": "2", "results": [{"doc_id": "runbooks/certs.md", "section": ""}], "answered": True},
+            {
+                "query_id": "1",
+                "results": [{"doc_id": "runbooks/disk.md", "section": "Mitigation > Disk"}],
+                "answered": True,
+            },
         ],
     )
     assert all(0 < score <= 1 for score in scores)

@@ -9,7 +9,9 @@ from core.access import PUBLIC, Audience
 from core.errors import IndexUnavailable
 from core.model import Tier
 from retrieval.chunk import Scope, View
+from retrieval.fusion import fuse
 from retrieval.index import VectorIndex
+from retrieval.places import place_keys
 from retrieval.sparse import encode_query
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
@@ -18,20 +20,20 @@ EVERYONE = Scope(audience=PUBLIC)
 
 
 def found(index: VectorIndex, text: str, scope: Scope = EVERYONE, **view: str) -> list[str]:
-    """Ids of documents found by words and by meaning."""
+    """Ids of documents found by words and by meaning, in the order of both together."""
     views = [
         View(by="meaning", vector=tuple(EMBEDDER.embed_query(text)), **view),
         View(by="words", vector=encode_query(text), **view),
     ]
-    return [hit.chunk.doc_id for hit in index.search(views, scope, limit=10)]
+    return [item.doc_id for item in fuse(views, index.search(views, scope, limit=10))]
 
 
 def test_an_index_that_was_never_filled_is_empty_and_answers(index: VectorIndex):
     """Searching, counting, listing and forgetting before anything was stored finds nothing and fails at nothing."""
     index.delete("folder:/docs", "a.md")
 
-    assert (found(index, "disk"), index.count(), index.digests("s"), index.space(), index.piece("0" * 32)) == (
-        [], 0, {}, None, None,
+    assert (found(index, "disk"), index.count(), index.digests("s"), index.space(), index.pieces(["0" * 32])) == (
+        [], 0, {}, None, [],
     )  # fmt: skip
 
 
@@ -54,9 +56,10 @@ def test_what_was_stored_comes_back_as_it_was(index: VectorIndex):
     )
     fill(index, stored)
 
-    hits = index.search([View(by="words", vector=encode_query("disk"))], Scope(audience=Audience.of(("ops",))), limit=1)
+    ((seen,),) = index.search([View(by="words", vector=encode_query("disk"))], Scope(audience=Audience.of(("ops",))))
+    (hit,) = index.pieces([seen.piece])
 
-    assert ([hit.chunk for hit in hits], index.piece(stored.id)) == ([stored], stored)
+    assert (hit.chunk, seen.key) == (stored, ("folder:/docs", "wiki/disk.md"))
 
 
 def test_both_ways_of_looking_are_fused(index: VectorIndex):
@@ -75,9 +78,9 @@ def test_a_document_is_found_by_its_name(index: VectorIndex):
     """The name's vector holds title and id, with identifiers taken apart."""
     fill(index, piece("x/KubePodCrashLooping.md", "See below."), piece("x/other.md", "See below."))
 
-    hits = index.search([View(by="name", vector=encode_query("kube_pod_restarts"))], EVERYONE, limit=10)
+    (seen,) = index.search([View(by="name", vector=encode_query("kube_pod_restarts"))], EVERYONE)
 
-    assert [hit.chunk.doc_id for hit in hits] == ["x/KubePodCrashLooping.md"]
+    assert [item.doc_id for item in seen] == ["x/KubePodCrashLooping.md"]
 
 
 AUDIENCES = {
@@ -258,3 +261,28 @@ def test_resetting_and_closing_may_be_repeated(index: VectorIndex):
     assert index.count() == 0
     index.close()
     index.close()
+
+
+def test_pieces_come_in_the_order_they_were_asked_for(index: VectorIndex):
+    """One that is gone is left out; the vector it is compared by comes with it."""
+    one, two = piece("a.md", "disk"), piece("b.md", "certificate")
+    fill(index, one, two)
+
+    hits = index.pieces([two.id, "0" * 32, one.id])
+
+    assert ([hit.chunk for hit in hits], [len(hit.meaning) for hit in hits], index.pieces([])) == (
+        [two, one], [EMBEDDER.dimension] * 2, [],
+    )  # fmt: skip
+
+
+def test_a_document_is_found_by_its_place(index: VectorIndex):
+    """By its address or its path, whoever may read it; its first piece stands for it."""
+    page = piece(
+        "runbooks/PoolExhausted.md", "widen it", url="https://github.com/acme/ops/blob/main/runbooks/PoolExhausted.md"
+    )
+    fill(index, page, piece("runbooks/PoolExhausted.md", "more", number=1, of=2), piece("other.md", "x"))
+    places = place_keys("https://github.com/acme/ops/tree/master/runbooks/PoolExhausted.md#steps")
+
+    assert (index.at_places(places, EVERYONE), index.at_places(places, Scope(audience=Audience.of())), index.at_places([], EVERYONE)) == (
+        [page], [], [],
+    )  # fmt: skip

@@ -1,0 +1,115 @@
+"""What the card says of the past: how often, since when, how it is alike, and what ended it last time.
+
+Does: word what `retrieval.similar` found as sentences, each with its evidence. Times are told in UTC.
+Does not: search, or know a surface. Quotations are verbatim: whoever shows them checks that they may be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from core.model import Section, Sentence
+from retrieval.similar import Ending, PastIncident, Recurrence, Similar
+
+#: Headings of the two parts.
+BEFORE, WORKED = "Seen before", "What worked last time"
+
+_ORDINAL_WORDS = "second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_ORDINALS = tuple(_ORDINAL_WORDS.split())
+
+
+def recall(similar: Similar, at: datetime, ids: Mapping[str, str]) -> tuple[Section, ...]:
+    """The past as sentences.
+
+    Args:
+        similar: what was found.
+        at: when this incident began.
+        ids: the search's evidence ids to those that sentences cite ("E3"); a sentence left without any is not told.
+
+    Returns:
+        "Seen before": the recurrence first, then each incident; "What worked last time": how the nearest ones ended, without
+        what the recurrence already quotes. Either is left out where it would be empty.
+    """
+    again = similar.recurrence
+    before = [Sentence(text=alike_words(past), evidence=_cited(past, ids)) for past in similar.incidents]
+    if again is not None:
+        before.insert(0, Sentence(text=recurrence_words(again, at), evidence=_cited(again.last, ids)))
+    worked = list(_worked(similar, ids))
+    parts = ((BEFORE, before), (WORKED, worked))
+    kept = ((heading, tuple(item for item in told if item.evidence)) for heading, told in parts)
+    return tuple(Section(heading=heading, sentences=told) for heading, told in kept if told)
+
+
+def _worked(similar: Similar, ids: Mapping[str, str]) -> Iterable[Sentence]:
+    """What ended the incidents, each way once, without the one that the recurrence quotes."""
+    quoted = similar.recurrence and similar.recurrence.last.ending
+    ways: dict[str, list[tuple[PastIncident, Ending]]] = {}
+    for past in similar.incidents:
+        if past.ending is not None and past.ending.mitigated:
+            ways.setdefault(" ".join(past.ending.text.casefold().split()), []).append((past, past.ending))
+    for way, told in ways.items():
+        if quoted and way == " ".join(quoted.text.casefold().split()):
+            continue
+        (past, ending), *others = told
+        again = ", ".join(_day(other.at) for other, _ in others if other.at)
+        text = f"{_ended_words(past, ending)}{f'; the same on {again}' if again else ''}."
+        yield Sentence(text=text, evidence=_known([item.evidence for _, item in told], ids))
+
+
+def recurrence_words(again: Recurrence, at: datetime) -> str:
+    """How often, since when, and the last time: 'Third time since March; last time mitigated by: "…" (Ada, 2026-03-04).'"""
+    number, ending = ordinal(again.times + 1), again.last.ending
+    if again.at_least:
+        counted, last, by = f"At least the {number} time {since(again.since, at)} or earlier", "one was", "one time "
+    else:
+        counted, last, by = f"{number.capitalize()} time {since(again.since, at)}", "the last was", "last time "
+    if ending is None:
+        return f"{counted}; {last} on {_day(again.last.at)}."
+    how = f"{by}mitigated by" if ending.mitigated else "the last word then was"
+    return f"{counted}; {how}: {_quoted(ending, again.last.at)}."
+
+
+def alike_words(past: PastIncident) -> str:
+    """One past incident and how it is alike."""
+    when = f" of {_day(past.at)}" if past.at else ""
+    return f'"{" ".join(past.title.split())}"{when}: {", ".join(past.alike) or "reads alike"}.'
+
+
+def ordinal(number: int) -> str:
+    """ "second" to "twelfth", then "13th"."""
+    if 2 <= number < 2 + len(_ORDINALS):
+        return _ORDINALS[number - 2]
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def since(first: datetime, at: datetime) -> str:
+    """From when, as nobody can mistake it: "this month", "since March" of the same year, "since March 2025"."""
+    first, at = first.astimezone(UTC), at.astimezone(UTC)
+    if (first.year, first.month) == (at.year, at.month):
+        return "this month"
+    return f"since {first:%B}" if first.year == at.year else f"since {first:%B %Y}"
+
+
+def _ended_words(past: PastIncident, ending: Ending) -> str:
+    when = f"On {_day(past.at)}: " if past.at and (ending.at is None or _day(ending.at) != _day(past.at)) else ""
+    return f"{when}{_quoted(ending, past.at)}"
+
+
+def _quoted(ending: Ending, at: datetime | None) -> str:
+    said_at = ending.at or at
+    source = ", ".join(part for part in (ending.author, _day(said_at) if said_at else None) if part)
+    return f'"{" ".join(ending.text.split())}"{f" ({source})" if source else ""}'
+
+
+def _day(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d}" if at else "an unknown day"
+
+
+def _cited(past: PastIncident, ids: Mapping[str, str]) -> tuple[str, ...]:
+    return _known([item.id for item in past.evidence], ids)
+
+
+def _known(evidence: Iterable[str], ids: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(ids[item] for item in evidence if item in ids))
