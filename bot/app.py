@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ranking.llama import CulpritModel
     from ranking.ranker import Ranker
     from ranking.scorer import Weighing
+    from retrieval.embedding import Embedder
     from retrieval.index import VectorIndex
     from retrieval.retriever import Retriever
 
@@ -58,7 +59,6 @@ def open_library(
     from ingest.sync import Ingestor
     from retrieval.embedding import open_embedder
     from retrieval.index import EdgeIndex, ServerIndex, connect
-    from retrieval.retriever import Retriever
 
     embedder = embedder or open_embedder(settings.embedding_model)
     index: VectorIndex
@@ -68,9 +68,26 @@ def open_library(
     else:
         index = EdgeIndex(folder or settings.home / "index")
     try:
-        yield Library(index=index, retriever=Retriever(index, embedder), ingestor=Ingestor(store, index, embedder))
+        yield Library(
+            index=index,
+            retriever=make_retriever(settings, store, index, embedder),
+            ingestor=Ingestor(store, index, embedder),
+        )
     finally:
         index.close()
+
+
+def make_retriever(settings: Settings, store: Store, index: VectorIndex, embedder: Embedder) -> Retriever:
+    """The search over an index, with people's thumbs and the configured reranker.
+
+    Raises:
+        SettingsError: the reranker cannot be used.
+    """
+    from retrieval.opinions import opinions
+    from retrieval.rerank import open_reranker
+    from retrieval.retriever import Retriever
+
+    return Retriever(index, embedder, lambda: opinions(store.feedback()), open_reranker(settings))
 
 
 def open_ranker(

@@ -333,7 +333,8 @@ def ingest(
     source: Annotated[
         list[str],
         typer.Argument(
-            help="Folders or git repositories of documents; pagerduty: for past incidents.", metavar="SOURCE…"
+            help="Folders or git repositories of documents; or confluence:, mediawiki:ADDRESS, pagerduty:, prometheus:DIR.",
+            metavar="SOURCE…",
         ),
     ],
     watch: Annotated[bool, typer.Option("--watch", help="Keep syncing until stopped.")] = False,
@@ -372,24 +373,26 @@ def search(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where result lines go.", metavar="R.jsonl")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Documents a query.")] = 10,
+    service: Annotated[str | None, typer.Option("--service", help="The affected service's name.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each stands where it stands.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Search the index, once or in bulk.
+    """Search the index, once or in bulk. Without a question's answer it says so.
 
-    Example: rundown search "connection pool exhausted" --limit 3
+    Example: rundown search "connection pool exhausted" --limit 3 --explain
     """
-    from bot.local import search_in_bulk, search_once
+    from bot import searching
     from core.errors import UsageError
 
     if query is not None and queries is None:
-        results = search_once(query, limit=limit)
+        found = searching.search_once(query, limit=limit, service=service)
         if as_json:
-            _print_json(results)
+            _print_json(searching.as_json(found, explain=explain))
         else:
-            _show_results(results)
+            searching.show(found, _console(), explain=explain)
     elif queries is not None and out is not None and query is None:
         with _progress() as progress:
-            count = search_in_bulk(queries, out, limit=limit, progress=progress)
+            count = searching.search_in_bulk(queries, out, limit=limit, progress=progress)
         _console(stderr=True).print(f"{count} queries answered into {out}")
     else:
         raise UsageError(
@@ -456,16 +459,6 @@ def _plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-
-
-def _show_results(results: list[dict[str, Any]]) -> None:
-    console = _console()
-    if not results:
-        console.print("Nothing in the index matches. `rundown ingest FOLDER` fills it.")
-    for place, result in enumerate(results, start=1):
-        heading = " › ".join((result["title"], *result["section"]))
-        console.print(f"[bold]{place}. {_plain(heading)}[/]  [dim]{_plain(result['doc_id'])}  {result['score']:.3f}[/]")
-        console.print(f"   {_plain(result['text'][:300])}", highlight=False)
 
 
 @contextmanager

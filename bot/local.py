@@ -323,22 +323,3 @@ def _told(report: SyncReport) -> str:
     lines += [f"  skipped {item.doc_id}: {item.reason}" for item in report.skipped]
     lines += [f"  not shown to readers of {doc_id}, so taken out: {what}" for doc_id, what in report.hidden]
     return "\n".join(lines)
-
-
-def search_once(query: str, *, limit: int) -> list[dict[str, Any]]:
-    """The documents that match a query, best first."""
-    settings = read_settings()
-    with open_library(settings, open_store(settings.store_url)) as library:
-        found = library.retriever.search(query, limit=limit)
-    return [to_json(item) for item in found]
-
-
-def search_in_bulk(queries: Path, out: Path, *, limit: int, progress: Progress) -> int:
-    """Answer every query of a file, by the contract of `rundown search --queries`; how many there were."""
-    from retrieval.bulk import search_file
-
-    settings = read_settings()
-    with open_library(settings, open_store(settings.store_url)) as library:
-        return search_file(
-            library.retriever, queries, out, limit=limit, progress=lambda done: progress("searching", done)
-        )

@@ -6,13 +6,13 @@ Does not: know prompts, retry, or trust the answer.
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.errors import ModelUnavailable, SettingsError
+from core.errors import ModelUnavailable
+from core.named import build_named
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -148,7 +148,7 @@ def open_model(settings: Settings) -> LanguageModel | None:
     """The configured model, or None when the extractive drafter is to write. Opens no connection yet."""
     if settings.llm_class:
         return LlamaIndexModel(
-            _named(settings.llm_class, settings.llm_options),
+            _named_model(settings),
             settings.llm_model or settings.llm_class.rpartition(".")[2],
         )
     if not settings.llm_url:
@@ -170,28 +170,15 @@ def open_model(settings: Settings) -> LanguageModel | None:
     return LlamaIndexModel(llm, name)
 
 
-def _named(path: str, options: dict[str, Any]) -> Any:
+def _named_model(settings: Settings) -> Any:
     """An LLM of LlamaIndex by the path of its class."""
     from llama_index.core.llms import LLM
 
-    module, _, name = path.rpartition(".")
-    try:
-        kind = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(
-            f"cannot load the model class {path!r}",
-            why=str(error),
-            way_out="install its package and check RUNDOWN_LLM_CLASS",
-        ) from None
-    if not (isinstance(kind, type) and issubclass(kind, LLM)):
-        raise SettingsError(
-            f"cannot use {path!r} as a model",
-            why="it is no LlamaIndex LLM",
-            way_out="name a class such as llama_index.llms.ollama.Ollama",
-        )
-    try:
-        return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(
-            f"cannot build the model {path!r}", why=str(error), way_out="check RUNDOWN_LLM_OPTIONS"
-        ) from None
+    return build_named(
+        settings.llm_class or "",
+        settings.llm_options,
+        kind=LLM,
+        what="model",
+        setting="RUNDOWN_LLM_CLASS",
+        example="llama_index.llms.ollama.Ollama",
+    )

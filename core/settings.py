@@ -135,11 +135,19 @@ class Settings(BaseSettings):
         "none",
         description="int8 keeps vectors of a new collection in memory at a quarter of their size, the whole ones on disk.",
     )
-    qdrant_timeout_s: int = Field(5, ge=1, description="Seconds after which a request to the Qdrant server is given up.")
+    qdrant_timeout_s: int = Field(
+        5, ge=1, description="Seconds after which a request to the Qdrant server is given up."
+    )
     embedding_model: str | None = Field(
         None,
         description="Hugging Face id or folder of the embedding model. Unset: the MiniLM carried in a package. A change takes effect with `rundown index rebuild`.",
     )
+
+    reranker_class: str | None = Field(
+        None,
+        description="A reranker of LlamaIndex's for the first 20 documents, by its class, for example llama_index.core.postprocessor.SentenceTransformerRerank. Unset: none.",
+    )
+    reranker_options: dict[str, Any] = Field(default_factory=dict, description="Arguments for that class, as JSON.")
 
     llm_url: str | None = Field(
         None,
@@ -168,7 +176,9 @@ class Settings(BaseSettings):
         description="Name of this process among several on one Postgres; what it left unfinished waits for the same name.",
     )
     sync_s: float = Field(
-        300.0, gt=0, description="Seconds between syncs of documents and git histories while serving."
+        45.0,
+        gt=0,
+        description="Seconds between syncs of documents and git histories while serving; a page that was closed is gone within it.",
     )
     sync_workers: int = Field(2, ge=1, description="Sources synced at the same time by this process.")
     investigations: int = Field(2, ge=1, description="Incidents investigated at the same time.")

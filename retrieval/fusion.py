@@ -10,7 +10,7 @@ distribution-based score fusion; a rank would say only who is before whom, and l
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class Voice:
     """What one view said of one document."""
 
     label: str
+    by: str
     #: As the engine gave it: a cosine, or a sum of BM25 weights.
     score: float
     #: Place in the view's list of documents, from 1; equals share one.
@@ -65,10 +66,11 @@ def fuse(views: Sequence[View], lists: Sequence[Sequence[Seen]]) -> list[Standin
     voices: dict[tuple[str, str], list[tuple[float, Voice]]] = defaultdict(list)
     pieces: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for view, seen in zip(views, lists, strict=True):
-        mean, deviation = _measure(seen)
-        for place, item in _by_document(seen):
+        listed = _by_document(seen)
+        mean, deviation = _measure(listed, full=len(seen) >= DEPTH) if listed else (0.0, 1.0)
+        for place, item in listed:
             out = max((item.score - mean) / deviation, LOWEST)
-            voice = Voice(label=view.label, score=item.score, place=place, stands_out=out)
+            voice = Voice(label=view.label, by=view.by, score=item.score, place=place, stands_out=out)
             voices[item.key].append((view.weight, voice))
         for item in seen:
             # A name is that of the whole document: it says nothing about which piece.
@@ -99,9 +101,10 @@ def _by_document(seen: Sequence[Seen]) -> list[tuple[int, Seen]]:
     return placed
 
 
-def _measure(seen: Sequence[Seen]) -> tuple[float, float]:
+def _measure(listed: Sequence[tuple[int, Seen]], *, full: bool) -> tuple[float, float]:
     """Mean and standard deviation of a view's documents; after those of a list that ended come strangers."""
-    scores = [item.score for _, item in _by_document(seen)]
-    if len(seen) < DEPTH:
+    scores = [item.score for _, item in listed]
+    if not full:
         scores += [0.0] * (POPULATION - len(scores))
-    return statistics.fmean(scores), max(statistics.pstdev(scores), 1e-6)
+    mean = math.fsum(scores) / len(scores)
+    return mean, max(math.sqrt(math.fsum((score - mean) ** 2 for score in scores) / len(scores)), 1e-6)

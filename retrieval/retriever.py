@@ -7,6 +7,7 @@ Does not: write, rank commits, or know who is asking: the caller names the audie
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from retrieval.fusion import Standing, fuse
 from retrieval.index import VectorIndex
 from retrieval.places import place_keys
 from retrieval.question import Question, take_apart
+from retrieval.rerank import RERANKED, Reranker
 from retrieval.signals import Signal, fold_alike, signals_of
 from retrieval.sparse import encode_query, gist, identifiers
 
@@ -54,16 +56,18 @@ class Retriever:
     Args:
         index: where documents are.
         embedder: the one they were stored with.
-        opinions: (source, document id) to what people's thumbs say of it, in [-1, 1]; asked at each search.
+        opinions: document id to what people's thumbs say of it, in [-1, 1]; asked at each search.
+        reranker: takes a second look at the first documents.
     """
 
     def __init__(
         self,
         index: VectorIndex,
         embedder: Embedder,
-        opinions: Callable[[], Mapping[tuple[str, str], float]] = dict,
+        opinions: Callable[[], Mapping[str, float]] = dict,
+        reranker: Reranker | None = None,
     ) -> None:
-        self._index, self._embedder, self._opinions = index, embedder, opinions
+        self._index, self._embedder, self._opinions, self._reranker = index, embedder, opinions, reranker
 
     def search(
         self,
@@ -124,8 +128,8 @@ class Retriever:
         read = self._read(standings[: max(CONSIDERED, 2 * limit)])
         read = self._spoken_for(read, scope)
         read = [(item, hit) for item, hit in read if tiers is None or hit.chunk.tier in tiers]
-        found = self._weighed(question, views, read, before)
-        return self._told(fold_alike(found, limit) if fold else found[:limit])
+        found = self._looked_at_again(text, self._weighed(views, read, before))
+        return self._told(question, fold_alike(found, limit) if fold else found[:limit])
 
     def sections(
         self, evidence_id: str, *, before: datetime | None = None, audience: Audience = PUBLIC
@@ -199,40 +203,54 @@ class Retriever:
         rest = [item for item, _ in read if item.key not in better]
         return self._read(sorted((*rest, *merged), key=lambda item: (-item.score, item.key)))
 
-    def _told(self, found: Sequence[Found]) -> list[Found]:
-        """With the probability that each answers as its score, which never rises down the list."""
-        told: list[Found] = []
+    def _looked_at_again(self, text: str, found: list[Found]) -> list[Found]:
+        if self._reranker is None:
+            return found
+        first = found[:RERANKED]
+        order = self._reranker.order(text, [item.evidence for item in first])
+        return [*(first[place] for place in order), *found[RERANKED:]]
+
+    def _told(self, question: Question, found: Sequence[Found]) -> list[Found]:
+        """With the names in common, and as score the probability that each answers, which never rises down the list."""
+        names, told = identifiers(question.text), list[Found]()
         for item in found:
-            probability = likelihood(item.evidence.score, item.closeness, self._embedder.floor)
+            evidence = item.evidence
+            words = "\n".join((evidence.doc_id or "", evidence.title, *evidence.section, evidence.text))
+            shared = names & identifiers(words) if names else names
+            probability = likelihood(evidence.score, item.closeness, self._embedder.floor)
             score = min(probability, told[-1].evidence.score) if told else probability
-            told.append(replace(item, evidence=replace(item.evidence, score=score)))
+            related = is_related(item.closeness, self._embedder.floor, shared)
+            told.append(replace(item, evidence=replace(evidence, score=score), shared=shared, related=related))
         return told
 
     def _weighed(
-        self, question: Question, views: Sequence[View], read: Sequence[tuple[Standing, Hit]], now: datetime | None
+        self, views: Sequence[View], read: Sequence[tuple[Standing, Hit]], now: datetime | None
     ) -> list[Found]:
         """Everything read, in the order after what documents themselves tell: freshness, review, thumbs."""
         asked = [view.vector for view in views if view.by == "meaning" and isinstance(view.vector, tuple)]
-        names, opinions = identifiers(question.text), self._opinions()
+        opinions = self._opinions()
         found = []
         for item, hit in read:
-            closeness = max(sum(a * b for a, b in zip(vector, hit.meaning, strict=True)) for vector in asked)
-            chunk = hit.chunk
-            shared = names & identifiers("\n".join((chunk.doc_id, chunk.title, *chunk.section, chunk.text)))
-            signals = signals_of(chunk, opinions.get(item.key, 0.0), now)
+            signals = signals_of(hit.chunk, opinions.get(item.doc_id, 0.0), now)
             score = item.score + sum(signal.weight for signal in signals)
             found.append(
                 Found(
-                    evidence=_evidence(chunk, score),
-                    source=chunk.source,
-                    closeness=closeness,
-                    shared=shared,
-                    related=is_related(closeness, self._embedder.floor, shared),
+                    evidence=_evidence(hit.chunk, score),
+                    source=hit.chunk.source,
+                    closeness=_closeness(item, hit, asked),
+                    shared=frozenset(),
+                    related=False,
                     standing=item,
                     signals=signals,
                 )
             )
         return sorted(found, key=lambda item: (-item.evidence.score, item.standing.key))
+
+
+def _closeness(item: Standing, hit: Hit, asked: Sequence[tuple[float, ...]]) -> float:
+    """The document's best cosine that a view told, or its best section's."""
+    heard = [voice.score for voice in item.voices if voice.by == "meaning"]
+    return max(heard) if heard else max(sum(map(operator.mul, vector, hit.meaning)) for vector in asked)
 
 
 def _by_words(text: str, label: str) -> list[View]:

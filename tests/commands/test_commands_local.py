@@ -198,3 +198,15 @@ def test_what_was_ingested_is_used_without_being_named_again(world):
     )
 
     assert world.runbook_doc_id in [item["doc_id"] for item in json.loads(ran.stdout)["evidence"]]
+
+
+def test_a_search_explains_itself(world):
+    """Each hit with what every way of looking said of it, as text and as JSON; what nothing answers says so."""
+    assert run("ingest", str(world.docs)).returncode == 0
+
+    told = run("search", "no free database connections", "--explain", "--limit", "1").stdout
+    (found,) = json.loads(run("search", "no free database connections", "--explain", "--limit", "1", "--json").stdout)
+    nothing = run("search", "when do maple leaves turn red").stdout
+
+    assert {"what it means", "its words"} <= {way["way"] for way in found["why"]["ways"]}
+    assert ("what it means:" in told, "folder:" in told, "Nothing clearly answers this" in nothing) == (True,) * 3

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, QueryBundle
 from retrieval_world import EMBEDDER, fill, piece
 
-from core.errors import ModelUnavailable
+from core.errors import ModelUnavailable, SettingsError
+from core.settings import read_settings
 from retrieval.index import EdgeIndex
 from retrieval.llamaindex import LlamaIndexEmbedder, as_llama_embedding, as_llama_retriever
+from retrieval.rerank import LlamaIndexReranker, open_reranker
 from retrieval.retriever import Retriever
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -50,3 +54,47 @@ def test_a_failing_embedding_is_unavailable():
 
     with pytest.raises(ModelUnavailable, match="down failed: no answer in 5 s"):
         LlamaIndexEmbedder(Down()).embed_query("x")
+
+
+class Backwards(BaseNodePostprocessor):
+    """A reranker of LlamaIndex's, in a few lines: the last first, the one that says "skip" left out."""
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        assert query_bundle is not None
+        if "fail" in query_bundle.query_str:
+            raise TimeoutError("no answer in 5 s")
+        return [node for node in reversed(nodes) if "skip" not in node.node.get_content()]
+
+
+@pytest.mark.parametrize(("text", "turned"), [("disk", True), ("disk fail", False)])
+def test_any_reranker_of_llamaindex_takes_a_second_look(tmp_path: Path, text: str, turned: bool):
+    """Its order holds, what it leaves out comes last, and one that fails changes nothing."""
+    index = EdgeIndex(tmp_path / "index")
+    fill(index, *(piece(f"{n}.md", f"broker disk {'skip ' * (n == 1)}{n}") for n in range(4)))
+    plain = [item.doc_id for item in Retriever(index, EMBEDDER).search(text)]
+
+    again = [item.doc_id for item in Retriever(index, EMBEDDER, reranker=LlamaIndexReranker(Backwards())).search(text)]
+    index.close()
+
+    assert again == ([name for name in reversed(plain) if name != "1.md"] + ["1.md"] if turned else plain)
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("nowhere.Reranker", "install its package"),
+        ("pathlib.Path", "no LlamaIndex BaseNodePostprocessor"),
+        ("llama_index.core.postprocessor.SimilarityPostprocessor", ""),
+    ],
+)
+def test_a_reranker_is_named_by_its_class(named: str, why: str):
+    """One that cannot be used says why; one that can is built with its options."""
+    settings = read_settings(reranker_class=named, reranker_options={"similarity_cutoff": 0.1})
+
+    if why:
+        with pytest.raises(SettingsError, match=why):
+            open_reranker(settings)
+    else:
+        assert isinstance(open_reranker(settings), LlamaIndexReranker)

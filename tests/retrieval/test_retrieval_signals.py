@@ -50,7 +50,7 @@ TWINS = "The broker's disk is full: delete old log segments, then raise the rete
 def test_thumbs_decide_between_documents_that_fit_alike(index: EdgeIndex):
     """The one that people marked down comes second, and says so."""
     fill(index, piece("a.md", TWINS, title="Disk"), piece("b.md", TWINS, title="Disk"))
-    opinions = {("folder:/docs", "a.md"): -1.0}
+    opinions = {"a.md": -1.0}
 
     found = Retriever(index, EMBEDDER, lambda: opinions).look("broker disk full")
 
@@ -63,7 +63,7 @@ def test_thumbs_do_not_lift_what_does_not_fit(index: EdgeIndex):
     """A popular page about something else stays behind the one that fits."""
     fill(index, piece("fits.md", TWINS), piece("popular.md", "Order coffee beans every month."), *(piece(f"{n}.md", f"note {n}") for n in range(20)))  # fmt: skip
 
-    found = Retriever(index, EMBEDDER, lambda: {("folder:/docs", "popular.md"): 1.0}).search("broker disk full")
+    found = Retriever(index, EMBEDDER, lambda: {"popular.md": 1.0}).search("broker disk full")
 
     assert found[0].doc_id == "fits.md"
 
