@@ -13,7 +13,14 @@ from bot import card as words
 from bot.card import Card, Step
 from bot.kit import LINKED_ROOM, Block, Message, button, context, divider, few, fit, header, section, sections, thumbs
 from bot.mrkdwn import bold, code, date, link, phrase, plain, prose
-from bot.replies import answer_message, failure_message, help_message, postmortem_messages, status_message
+from bot.replies import (
+    answer_message,
+    failure_message,
+    help_message,
+    offer_message,
+    postmortem_messages,
+    status_message,
+)
 from bot.sources import Sources, commit_link, evidence_name
 from core.model import Culprit, Evidence, Incident, Link, Ranking, Reason, Section, Status
 from prompts.tasks import PARTS
@@ -24,6 +31,7 @@ __all__ = [
     "detail_message",
     "failure_message",
     "help_message",
+    "offer_message",
     "postmortem_messages",
     "status_message",
 ]

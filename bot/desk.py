@@ -1,21 +1,24 @@
 """What people in Slack may ask of Rundown, and what is done about it.
 
 Does: answer questions, start investigations, draft postmortems, take thumbs and remarks. Every request gets an answer or a plain
-reason. Does not: parse Slack's payloads (`slack.py`) or send anything itself (the outbox does).
+reason. What somebody may read and the channel they ask in may not is offered to them alone, and sent to them alone.
+Does not: parse Slack's payloads (`slack.py`) or send anything itself (the outbox does).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bot import blocks
+from bot.audience import Present
+from bot.gate import Gate
 from bot.investigation import Gathered, Investigator, Ranked, clean
 from bot.steps import LiveSteps, opened_by
-from core.access import Audience
+from bot.told import ANSWER, POSTMORTEM, PRIVATE, SOURCES, Sources, Told, culprits_of
 from core.errors import SlackUnavailable
 from core.model import Evidence, Feedback, Incident, IncidentEvent, Note, Ranking, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
@@ -26,8 +29,13 @@ if TYPE_CHECKING:
     from bot.metrics import Metrics
     from core.settings import Settings
 
+#: What to tell a person alone: a sentence, or a whole message; "" for nothing.
+Reply = str | dict[str, Any]
+
 log = logging.getLogger(__name__)
 
+#: Names the question of a private offer among the findings.
+OFFER = "offer:"
 #: Passages an answer may draw on beside what the incident's card already holds.
 PASSAGES = 6
 
@@ -39,6 +47,7 @@ class Desk:
         store: everything remembered.
         steps: shows cards.
         investigator: searches and drafts.
+        gate: who sees what is said, and what they may read.
         delivery: the outbox.
         settings: what Slack's terms let us keep.
         metrics: counts votes and answers.
@@ -51,41 +60,118 @@ class Desk:
         store: Store,
         steps: LiveSteps,
         investigator: Investigator,
+        gate: Gate,
         delivery: Delivery,
         settings: Settings,
         metrics: Metrics,
         health: Callable[[], Mapping[str, str]],
     ) -> None:
         self._store, self._steps, self._investigator, self._delivery = store, steps, investigator, delivery
-        self._settings, self._metrics, self._health = settings, metrics, health
+        self._gate, self._settings, self._metrics, self._health = gate, settings, metrics, health
 
     # -- questions -----------------------------------------------------------------------------------------------
 
-    def answer(self, question: str, *, channel: str, thread_ts: str, person: str, key: str) -> None:
-        """Answer a question in its thread, from evidence, or say that nothing was found.
+    def answer(self, question: str, *, channel: str, thread_ts: str, person: str, key: str) -> Reply:
+        """Answer a question in its thread, from evidence that everyone there may read, or say that nothing was found.
 
         Args:
             key: the request's own id; asking twice under one key answers once.
+
+        Returns:
+            What to tell the person alone: that there is more which not everyone there may read. "" for nothing.
         """
         question = redact(question)
         incident = self._incident_here(channel, thread_ts)
-        evidence, ranking, gaps = self._evidence_for(question, incident, channel)
+        present = self._gate.present(channel)
+        evidence, ranking, gaps = self._evidence_for(question, incident, present)
         draft = self._investigator.drafter.answer(question, clean(incident) if incident else None, evidence, ranking)
-        body = blocks.answer_message(
-            question, draft, evidence=evidence, ranking=ranking, incident=incident, key=key, gaps=gaps
-        )
-        self._store.save_finding(
-            incident.id if incident else f"channel:{channel}",
-            f"answer:{key}",
-            {"question": question, "draft": to_json(draft), "evidence": to_json_all(evidence)},
-        )
-        self._send(
-            f"answer:{key}",
+        told = Told(
+            question=question,
+            draft=draft,
+            evidence=evidence,
+            culprits=culprits_of(ranking),
+            gaps=gaps,
             channel=channel,
+        )
+        self._tell(f"{ANSWER}{key}", told, incident, thread_ts=thread_ts)
+        return self._offer(question, incident, present, channel=channel, thread_ts=thread_ts, person=person, key=key)
+
+    def _tell(self, step: str, told: Told, incident: Incident | None, *, thread_ts: str | None = None) -> None:
+        """Keep an answer, and send it as it may be shown."""
+        retelling = self._steps.retelling
+        retelling.keep(step, told, incident)
+        body = retelling.answer(step, incident=incident, channel=told.channel)
+        assert body is not None, f"{step} was kept just now"
+        self._send(
+            step,
+            channel=told.channel,
             body=body,
             incident_id=incident.id if incident else None,
             thread_ts=thread_ts,
         )
+
+    # -- what not everyone may read ------------------------------------------------------------------------------
+
+    def _offer(
+        self,
+        question: str,
+        incident: Incident | None,
+        present: Present,
+        *,
+        channel: str,
+        thread_ts: str,
+        person: str,
+        key: str,
+    ) -> Reply:
+        """Tell whoever asked how many more documents they may read; "" if there are none. Nothing of them is kept."""
+        asker = self._gate.audiences.of_person(_slack_id(person))
+        if not asker.known or asker.audience == present.audience:
+            return ""
+        passages, _, _ = self._search(question, incident, asker)
+        shared = self._gate.readable([item.piece for item in passages if item.piece], present.audience)
+        more = {item.doc_id or item.id for item in passages if item.piece not in shared}
+        if not more:
+            return ""
+        offer = {"question": question, "person": person, "channel": channel, "thread_ts": thread_ts}
+        self._store.save_finding(f"{OFFER}{key}", "offer", offer)
+        return blocks.offer_message(len(more), key)
+
+    def answer_privately(self, key: str, *, person: str) -> Reply:
+        """Send somebody the answer to their own question from all that they may read themselves; what to tell them.
+
+        They must be who asked, and still be in the channel where they did: the question is about what goes on there.
+        """
+        offer = self._store.findings(f"{OFFER}{key}").get("offer")
+        if offer is None:
+            return "I no longer know this question. Ask it again."
+        if offer["person"] != person:
+            return "This was offered to somebody else. Ask me yourself, and I look for what you may read."
+        who = _slack_id(person)
+        there = self._gate.audiences.of_channel(offer["channel"], within_s=0.0)
+        asker = self._gate.audiences.of_person(who, fresh=True)
+        if not (there.known and asker.known):
+            return "Slack does not say just now who may read this, so nothing was sent. Try again in a minute."
+        if who not in there.people & asker.people:
+            return "You are no longer in the channel where you asked, so nothing was sent."
+        incident = self._incident_here(offer["channel"], offer["thread_ts"])
+        passages, gap, _ = self._search(offer["question"], incident, asker)
+        evidence = _numbered(passages)
+        draft = self._investigator.drafter.answer(
+            offer["question"], clean(incident) if incident else None, evidence, None
+        )
+        direct = self._gate.audiences.direct_channel(who)
+        gaps = (gap,) if gap else ()
+        # Kept under the direct channel: nothing of it belongs to the incident, whose findings are for its channel.
+        told = Told(question=offer["question"], draft=draft, evidence=evidence, gaps=gaps, channel=direct)
+        self._tell(f"{PRIVATE}{key}", told, None)
+        return "I have sent you what you may read, in a direct message."
+
+    def people_changed(self, channel: str) -> None:
+        """Somebody joined a channel or left it: what it shows is looked at again at once."""
+        self._gate.audiences.forget(channel)
+        self._steps.recheck(channel)
+
+    # -- evidence ------------------------------------------------------------------------------------------------
 
     def _incident_here(self, channel: str, thread_ts: str | None) -> Incident | None:
         """The incident of the thread, or else the newest of the channel."""
@@ -95,20 +181,24 @@ class Desk:
         return self._store.incident_in(channel)
 
     def _evidence_for(
-        self, question: str, incident: Incident | None, channel: str
+        self, question: str, incident: Incident | None, present: Present
     ) -> tuple[tuple[Evidence, ...], Ranking | None, tuple[str, ...]]:
-        """What the card already holds, then what the question itself finds, numbered on."""
+        """What the card already holds, then what the question itself finds, numbered on; all for who is present."""
         found = self._store.findings(incident.id) if incident else {}
         gathered = from_json(Gathered, found["gather"]) if "gather" in found else Gathered()
         ranking = from_json(Ranked, found["rank"]).ranking if "rank" in found else None
-        evidence = list(gathered.evidence)
-        words = f"{question}\n{incident.title}" if incident else question
-        passages, gap, _ = self._investigator.search(words, incident, limit=PASSAGES, audience=Audience.of((channel,)))
-        known = {(item.doc_id, item.section) for item in evidence}
+        held = self._gate.check(gathered.evidence, present).evidence
+        passages, gap, _ = self._search(question, incident, present)
+        known = {(item.doc_id, item.section) for item in held}
         fresh = [item for item in passages if (item.doc_id, item.section) not in known]
-        evidence += [replace(item, id=f"E{place}") for place, item in enumerate(fresh, start=len(evidence) + 1)]
-        gaps = [gap] if gap else []
-        return tuple(evidence), ranking, tuple(gaps)
+        # What the card holds keeps the ids it has there.
+        return (*held, *_numbered(fresh, after=len(gathered.evidence))), ranking, (gap,) if gap else ()
+
+    def _search(
+        self, question: str, incident: Incident | None, present: Present
+    ) -> tuple[list[Evidence], str | None, bool]:
+        words = f"{question}\n{incident.title}" if incident else question
+        return self._investigator.search(words, incident, limit=PASSAGES, audience=present.audience)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -147,8 +237,10 @@ class Desk:
                 if argument.strip()
                 else "I know no incident in this channel. Give its PagerDuty number: `/rundown postmortem 123`."
             )
+        home = self._store.channel_of(incident.id) or channel
         found = self._store.findings(incident.id)
         gathered = from_json(Gathered, found["gather"]) if "gather" in found else Gathered()
+        evidence = self._gate.check(gathered.evidence, self._gate.present(home)).evidence
         ranking = from_json(Ranked, found["rank"]).ranking if "rank" in found else None
         told = self._store.incident_events(incident.id)
         events = [event for event in told if event.kind != "remark"]
@@ -157,14 +249,13 @@ class Desk:
             for event in told
             if event.kind == "remark"
         ]
-        draft = self._investigator.drafter.postmortem(clean(incident), events, gathered.evidence, ranking, remarks)
+        draft = self._investigator.drafter.postmortem(clean(incident), events, evidence, ranking, remarks)
         self._store.save_finding(incident.id, "postmortem", to_json(draft))
-        home = self._store.channel_of(incident.id) or channel
-        for place, body in enumerate(
-            blocks.postmortem_messages(clean(incident), draft, evidence=gathered.evidence, ranking=ranking)
-        ):
+        sources = Sources(evidence=evidence, culprits=culprits_of(ranking))
+        self._store.save_finding(incident.id, SOURCES, to_json(sources))
+        for place, body in enumerate(self._steps.retelling.postmortem(incident, home)):
             self._send(
-                f"postmortem:{incident.id}:{place}",
+                f"{POSTMORTEM}{incident.id}:{place}",
                 channel=home,
                 body=body,
                 incident_id=incident.id,
@@ -180,9 +271,17 @@ class Desk:
         return None
 
     def status(self, *, channel: str) -> dict[str, Any]:
-        """Open incidents and the health of each part."""
-        open_now = [incident for incident in self._store.incidents(limit=200) if incident.status is not Status.RESOLVED]
+        """Open incidents and the health of each part. What lives in a private channel is for that channel."""
+        open_now = [
+            incident
+            for incident in self._store.incidents(limit=200)
+            if incident.status is not Status.RESOLVED and self._is_for(channel, self._store.channel_of(incident.id))
+        ]
         return blocks.status_message(open_now, self._health())
+
+    def _is_for(self, channel: str, home: str | None) -> bool:
+        """Whether an incident may be named in a channel. One that has no place yet came from the pager, for everyone."""
+        return home in (None, channel) or self._gate.audiences.is_public(str(home))
 
     def help(self) -> dict[str, Any]:
         """What can be asked."""
@@ -195,7 +294,7 @@ class Desk:
         incident = self._store.incident(incident_id)
         if incident is None:
             return "I no longer know this incident, so the vote could not be kept."
-        card = self._steps.card(incident_id)
+        card = self._steps.shown(incident_id)
         shown = (
             *(item.id for item in card.evidence),
             *(f"commit:{culprit.commit.sha}" for culprit in (card.ranking.culprits if card.ranking else ())),
@@ -217,7 +316,9 @@ class Desk:
                     "service": incident.service,
                     "created_at": incident.created_at.timestamp(),
                 },
-                "finding": self._judged(card, item, incident_id),
+                # Who could read it: a row is of use only where its readers may be taught from.
+                "channel": channel,
+                "finding": self._judged(card, item, incident, channel),
             }
         )
         first = self._store.record_feedback(word, training_row=judged)
@@ -226,10 +327,11 @@ class Desk:
         said = {Vote.UP: "👍 kept", Vote.DOWN: "👎 kept", Vote.CULPRIT: "Kept as the culprit"}[vote]
         return f"{said}. Thank you." if first else f"{said}; it replaces what you said before."
 
-    def _judged(self, card: Any, item: str, incident_id: str) -> Any:
+    def _judged(self, card: Any, item: str, incident: Incident, channel: str) -> Any:
         """What was on show under an item: the training row's other half."""
-        if item.startswith("answer:"):
-            return self._store.findings(incident_id).get(item)
+        if item.startswith(ANSWER):
+            told = self._steps.retelling.told(item, incident, channel)
+            return to_json(told) if told else None
         if item == "summary":
             return to_json(card.summary) if card.summary else None
         if item == "next":
@@ -285,6 +387,11 @@ class Desk:
             log.warning("%s waits in the outbox: %s", key, error)
 
 
-def to_json_all(items: tuple[Any, ...]) -> list[Any]:
-    """Each noun as plain JSON values."""
-    return [to_json(item) for item in items]
+def _numbered(items: Iterable[Evidence], *, after: int = 0) -> tuple[Evidence, ...]:
+    """Evidence as "E1", "E2"… in its order, after so many others."""
+    return tuple(replace(item, id=f"E{place}") for place, item in enumerate(items, start=after + 1))
+
+
+def _slack_id(person: str) -> str:
+    """Slack's id of a person that `bot.slack` names "slack:<team>:<user>"."""
+    return person.rpartition(":")[2]

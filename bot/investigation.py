@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,7 +50,19 @@ class Gathered:
     gaps: tuple[str, ...] = ()
     #: Whether every part that is configured answered: if not, it is worth asking again later.
     whole: bool = True
+    #: Whether it was known who will read it; if not, nothing was looked for.
+    audience_known: bool = True
     seconds: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether it need not be gathered again: whole, and of each thing found it is known where it was read."""
+        return self.whole and self.traced
+
+    @property
+    def traced(self) -> bool:
+        """Whether all evidence names its piece; what an older release found does not, and cannot be shown."""
+        return all(item.piece for item in self.evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +91,8 @@ class Drafted:
 
     summary: Draft
     mitigation: Draft
+    #: Evidence id to the piece that it named when this was written: gathered again, "E1" may be another document.
+    pieces: Mapping[str, str | None] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -156,6 +170,15 @@ class Investigator:
             return [], "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`", True
         return found or [], gap, gap is None
 
+    def readable(self, pieces: Sequence[str], audience: Audience) -> frozenset[str]:
+        """Which of these pieces of the index are still held, and may be read by all of the audience now.
+
+        Raises:
+            core.errors.Unavailable: the index does not answer.
+        """
+        retriever = self._documents() if pieces else None
+        return retriever.readable(pieces, audience) if retriever else frozenset()
+
     def _completed(self, found: list[Evidence], incident: Incident, audience: Audience) -> list[Evidence]:
         """The first document found with the sections that tell what to do, or what helped.
 
@@ -214,7 +237,8 @@ class Investigator:
         incident = clean(incident)
         summary = self.drafter.summary(incident, gathered.evidence, ranked.ranking)
         mitigation = self.drafter.mitigation(incident, gathered.evidence, ranked.ranking)
-        return Drafted(summary=summary, mitigation=mitigation, seconds=time.monotonic() - started)
+        pieces = {item.id: item.piece for item in gathered.evidence}
+        return Drafted(summary=summary, mitigation=mitigation, pieces=pieces, seconds=time.monotonic() - started)
 
 
 def clean(incident: Incident) -> Incident:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot import card as words
-from bot.kit import Block, Message, context, few, fit, header, section, sections, spread, thumbs
+from bot.kit import Block, Message, actions, button, context, few, fit, header, section, sections, spread, thumbs
 from bot.mrkdwn import bold, code, date, link, plain, prose
 from bot.sources import Sources
 from core.model import Draft, Evidence, Incident, Ranking, Section
 
+#: The button that asks for the private answer; its value names the question.
+PRIVATE_ACTION = "private.answer"
 #: Under a heading for which the record holds nothing.
 _OPEN = "The record holds nothing on this: yours to write."
 
@@ -63,6 +65,21 @@ def answer_message(
         ]
 
     return fit(first, build)
+
+
+def offer_message(count: int, key: str) -> Message:
+    """Told to the person who asked, and to nobody else: there is more that they may read and not everyone there may.
+
+    Args:
+        count: how many documents.
+        key: names the question that the button asks again, privately.
+    """
+    documents = "1 more document" if count == 1 else f"{count:,} more documents"
+    text = f"{documents} that you can read, but not everyone here."
+    ask = button(
+        "Answer me privately", action_id=PRIVATE_ACTION, value=key, hint="Send me the answer as a direct message"
+    )
+    return {"text": text, "blocks": [section(text), *actions([ask])]}
 
 
 def _nothing(evidence: Sequence[Evidence], searched: int | None, *, searchable: bool) -> list[str]:

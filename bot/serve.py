@@ -16,10 +16,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from bot.app import Every, open_drafter, open_library, open_ranker
+from bot.audience import Audiences
 from bot.changes import ChangeSources
 from bot.channels import Channels
 from bot.delivery import Delivery, make_client
 from bot.desk import Desk
+from bot.gate import Gate
 from bot.http import make_http
 from bot.intake import Intake
 from bot.investigation import Investigator, attempt
@@ -45,6 +47,8 @@ log = logging.getLogger(__name__)
 OPENING_S = 20.0
 #: Seconds between looks at what a kill or an outage left behind.
 SWEEP_S = 5.0
+#: Seconds between looks at who may read what open incidents show.
+RECHECK_S = 15.0
 
 
 class Server:
@@ -87,11 +91,14 @@ class Server:
 
         delivery = Delivery(self.store, self.client)
         self.channels = Channels(self.client, self.settings, self.store)
+        self.audiences = Audiences(self.client, self.settings)
+        gate = Gate(self.audiences, self.investigator)
         self.steps = LiveSteps(
             store=self.store,
             investigator=self.investigator,
             channels=self.channels,
             delivery=delivery,
+            gate=gate,
             metrics=self.metrics,
             enrich=self._enrich,
             changes=ChangeSources(self._rest, self.settings.events_file).before,
@@ -103,6 +110,7 @@ class Server:
             store=self.store,
             steps=self.steps,
             investigator=self.investigator,
+            gate=gate,
             delivery=delivery,
             settings=self.settings,
             metrics=self.metrics,
@@ -204,6 +212,7 @@ class Server:
     def _chores(self) -> list[tuple[float, Callable[[], object], str]]:
         chores: list[tuple[float, Callable[[], object], str]] = [
             (SWEEP_S, self._sweep, "sweep"),
+            (RECHECK_S, self.steps.recheck, "check of who may read what is shown"),
             (self.settings.sync_s, self._sync, "sync of documents and histories"),
         ]
         if self.poller is not None:

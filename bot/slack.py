@@ -17,10 +17,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from bot.replies import failure_message
+from bot.replies import PRIVATE_ACTION, failure_message
 from bot.slack_edge import Received, said_by_person, unpack
 from bot.slack_text import mentions, words
 from bot.slack_web import Caller
+from core.errors import SlackUnavailable
 from core.model import Vote, from_unix
 from core.redaction import redact_json
 
@@ -50,8 +51,16 @@ _SLACK_HOST = re.compile(r"([a-z0-9-]+\.)*slack(-gov)?\.com")
 class Desk(Protocol):
     """What can be asked of Rundown. `person` is "slack:<team>:<user>"; `key` is the same when a request is handled again."""
 
-    def answer(self, question: str, *, channel: str, thread_ts: str, person: str, key: str) -> None:
-        """Answer a question in its thread."""
+    def answer(self, question: str, *, channel: str, thread_ts: str, person: str, key: str) -> Reply:
+        """Answer a question in its thread; what to tell the person alone, "" for nothing."""
+        ...
+
+    def answer_privately(self, key: str, *, person: str) -> Reply:
+        """Send somebody the answer they were offered; what to tell them."""
+        ...
+
+    def people_changed(self, channel: str) -> None:
+        """Take note that somebody joined a channel or left it."""
         ...
 
     def investigate(self, text: str, *, channel: str, person: str, key: str) -> Reply:
@@ -175,6 +184,8 @@ class SlackApp:
         app.event("app_mention")(self._on_question)
         app.event("message")(self._on_message)
         app.event(re.compile("^channel_(created|rename)$"))(self._on_channel)
+        app.event(re.compile("^member_(joined|left)_channel$"))(self._on_member)
+        app.action(PRIVATE_ACTION)(self._on_private)
         app.action(re.compile(r"^vote\."))(self._on_vote)
         app.command(COMMAND)(self._on_command)
         app.error(_raise)
@@ -185,17 +196,21 @@ class SlackApp:
         if not said_by_person(event):
             return
         question, thread_ts = words(event.get("text") or "", bot=self._bot), event.get("thread_ts")
+        place = {"channel_id": event["channel"], "user_id": event["user"], "container": {"thread_ts": thread_ts}}
         if not question:
-            place = {"channel_id": event["channel"], "user_id": event["user"], "container": {"thread_ts": thread_ts}}
             self._tell(place, self._desk.help())
             return
-        self._desk.answer(
+        aside = self._desk.answer(
             question,
             channel=event["channel"],
             thread_ts=thread_ts or event["ts"],
             person=_person(context["received"]),
             key=f"{event['channel']}-{event['ts']}",
         )
+        try:
+            self._tell(place, aside)
+        except SlackUnavailable as error:  # the answer stands; what was offered beside it can be asked for again
+            log.warning("could not tell somebody what they may read beside the answer: %s", error)
 
     def _on_message(self, event: Json, context: BoltContext) -> None:
         """Somebody says something: to us in a direct message, to each other elsewhere."""
@@ -220,6 +235,16 @@ class SlackApp:
         channel = event.get("channel")
         if self._channels is not None and isinstance(channel, dict):
             self._channels.join_new(str(channel.get("id", "")), str(channel.get("name", "")))
+
+    def _on_member(self, event: Json) -> None:
+        """Somebody joined a channel or left it."""
+        self._desk.people_changed(str(event.get("channel", "")))
+
+    def _on_private(self, ack: Callable[[], Any], body: Json, action: Json, context: BoltContext) -> None:
+        """Somebody wants the answer that not everyone in the channel may read."""
+        ack()
+        reply = self._desk.answer_privately(str(action.get("value", "")), person=_person(context["received"]))
+        self._tell(body, reply)
 
     def _on_vote(self, ack: Callable[[], Any], body: Json, action: Json, context: BoltContext) -> None:
         """Somebody presses a thumb, or "this is the culprit"."""

@@ -108,12 +108,14 @@ class Received:
 
     @property
     def wanted(self) -> bool:
-        """Whether anything here listens to it. Only what people say themselves is."""
+        """Whether anything here listens to it: what people say themselves, new channels, and who joins and leaves one."""
         if self.kind != "event_callback":
             return self.kind in ("block_actions", "slash_command")
         return said_by_person(self.payload["event"]) or self.payload["event"]["type"] in (
             "channel_created",
             "channel_rename",
+            "member_joined_channel",
+            "member_left_channel",
         )
 
     def pack(self) -> bytes:

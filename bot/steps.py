@@ -16,13 +16,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot import blocks, pagerduty
+from bot.audience import FRESH_S
 from bot.card import Card, Step, StepName
+from bot.gate import Gate, shown
 from bot.investigation import Changes, Drafted, Gathered, Investigator, Ranked, attempt, clean
-from core.access import Audience
+from bot.told import Retelling
 from core.errors import SlackUnavailable
 from core.model import Incident, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
-from core.store import InboxRow, Store
+from core.store import InboxRow, Message, Store
 
 if TYPE_CHECKING:
     from bot.channels import Channels
@@ -36,6 +38,11 @@ T = TypeVar("T")
 
 #: The steps a card tells the progress of, and what each is called there.
 INVESTIGATION: tuple[StepName, ...] = ("gather", "rank", "draft")
+#: A step that no investigation has: all open incidents are without it.
+NO_STEP = "none"
+#: Channels that Slack is asked about in a minute by looking again, of the hundred it lets us ask about. With more of them, each
+#: is asked about less often; those of which Slack tells that somebody came or went are looked at at once all the same.
+ASKED_PER_MIN = 75
 #: Rounds after which a card that keeps changing under us is left to the next step.
 ROUNDS = 5
 
@@ -48,6 +55,7 @@ class LiveSteps:
         investigator: gather, rank and draft.
         channels: where an incident's card goes.
         delivery: the outbox.
+        gate: what may be shown in a channel, asked anew whenever something is.
         metrics: told of first posts and complete cards.
         enrich: asks PagerDuty for an incident's details; None without a REST key.
         changes: asks what was deployed and switched before an incident; None without any source of it.
@@ -60,15 +68,20 @@ class LiveSteps:
         investigator: Investigator,
         channels: Channels,
         delivery: Delivery,
+        gate: Gate,
         metrics: Metrics,
         enrich: Callable[[str], Any] | None = None,
         changes: Callable[[Incident], Changes] | None = None,
     ) -> None:
         self._store, self._investigator, self._channels, self._delivery = store, investigator, channels, delivery
-        self._metrics, self._enrich, self._changes = metrics, enrich, changes
+        self._gate, self._metrics, self._enrich, self._changes = gate, metrics, enrich, changes
+        #: Makes the messages that are no cards.
+        self.retelling = Retelling(store, gate)
         #: Runs what somebody in Slack asked. Set once both are built: it asks the desk, and the desk shows cards through us.
         self.slack: SlackApp | None = None
         self._completed: set[str] = set()
+        #: What decided what an open incident's messages show, when they were last looked at.
+        self._verdicts: dict[str, Any] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     # -- incoming ------------------------------------------------------------------------------------------------
@@ -105,20 +118,23 @@ class LiveSteps:
     def gather(self, incident_id: str) -> bool:
         """Ask PagerDuty for details, then find documents; whether every part answered. What was whole is not asked again."""
         known = _read(self._store.findings(incident_id), "gather", Gathered)
-        if known is not None and known.whole:
+        if known is not None and known.settled:
             return True
         enrich, gap = self._enrich, None
         if enrich is not None and incident_id.startswith("pd:"):
             event, gap = attempt("PagerDuty's details of the incident", lambda: enrich(incident_id))
             if event is not None:
                 self._store.record_events([event])
-        audience = Audience.of(filter(None, (self._store.channel_of(incident_id),)))
-        gathered = self._investigator.gather(self._incident(incident_id), audience=audience)
+        present = self._gate.present(self._store.channel_of(incident_id))
+        gathered = self._investigator.gather(self._incident(incident_id), audience=present.audience)
+        if not present.known:
+            gathered = replace(gathered, whole=False, audience_known=False)
         if gap:
             gathered = replace(gathered, gaps=(gap, *gathered.gaps), whole=False)
         if not gathered.whole:
             self._metrics.retrieval_failed()
-        if known is None or len(gathered.evidence) >= len(known.evidence):  # a later try may fare worse
+        worse = known is not None and known.traced and len(gathered.evidence) < len(known.evidence)
+        if not worse:  # as a later try may be
             self._store.save_finding(incident_id, "gather", to_json(gathered))
         return gathered.whole
 
@@ -149,6 +165,8 @@ class LiveSteps:
         """Write the card's words. A model that fails leaves the extractive draft, which is whole."""
         found = self._store.findings(incident_id)
         gathered, ranked = _read(found, "gather", Gathered) or Gathered(), _read(found, "rank", Ranked) or Ranked()
+        present = self._gate.present(self._store.channel_of(incident_id))
+        gathered = replace(gathered, evidence=self._gate.check(gathered.evidence, present).evidence)
         drafted = self._investigator.draft(self._incident(incident_id), gathered, ranked)
         for draft in (drafted.summary, drafted.mitigation):
             if draft.author == "extractive" and draft.rejected:
@@ -178,13 +196,20 @@ class LiveSteps:
 
     def _show_once(self, incident_id: str, channel: str) -> bool:
         """Send what differs; whether anything did. Repeated until nothing does, because other steps write meanwhile."""
-        sent = False
+        sent, refused = False, None
         for key, body in self._wanted(incident_id).items():
             parent = None if key.startswith("card:") else f"card:{incident_id}"
             message = self._store.want_message(key, channel=channel, body=body, incident_id=incident_id, parent=parent)
             if message.sent_version < message.version:
-                self._metrics.message_delivered(self._delivery.deliver(key))
+                try:
+                    self._metrics.message_delivered(self._delivery.deliver(key))
+                except SlackUnavailable as error:
+                    if message.ts is None:
+                        raise
+                    refused = error  # an edit: what the others show too much of must not wait for it
                 sent = True
+        if refused is not None:
+            raise refused
         return sent
 
     def _note_completion(self, incident_id: str) -> None:
@@ -196,11 +221,22 @@ class LiveSteps:
 
     def _wanted(self, incident_id: str) -> dict[str, dict[str, Any]]:
         """The messages an incident has in Slack, as the store knows it now, by their key."""
-        card = self.card(incident_id)
+        whole = self.card(incident_id)
+        card = self.shown(incident_id)
         wanted = {f"card:{incident_id}": redact_json(blocks.card_message(card))}
-        if card.ranking is not None or card.evidence:
+        # What was told of evidence is told anew when none of it may be shown any more.
+        if whole.ranking is not None or whole.evidence:
             wanted[f"detail:{incident_id}"] = redact_json(blocks.detail_message(card))
         return wanted
+
+    def shown(self, incident_id: str) -> Card:
+        """The card with what everyone in its channel may read now."""
+        card = self.card(incident_id)
+        if card.step("gather").state in ("waiting", "running"):
+            return card  # nothing was looked for yet: the first post waits for nobody
+        drafted = _read(self._store.findings(incident_id), "draft", Drafted)
+        allowed = self._gate.check(card.evidence, self._gate.present(self._store.channel_of(incident_id)))
+        return shown(card, allowed, drafted.pieces if drafted else {})
 
     def finished(self, incident_id: str) -> bool:
         """Whether the investigation is over and Slack shows all of it."""
@@ -216,9 +252,55 @@ class LiveSteps:
         """Send what Slack does not show yet: it was down, or we were killed in between. Called every few seconds."""
         for incident in self._store.incidents_unshown():
             attempt(f"showing {incident}", functools.partial(self.show, incident))
+        seen: set[str] = set()
         for key in self._store.unsent_messages():
+            message = self._store.message(key)
+            if message is None:
+                continue
             # One message that does not get through must not hold up those behind it.
-            attempt(f"sending {key}", functools.partial(self._delivery.deliver, key))
+            if message.incident_id and key in _card_keys(message.incident_id):
+                if message.incident_id not in seen:
+                    attempt(f"showing {message.incident_id}", functools.partial(self.show, message.incident_id))
+                seen.add(message.incident_id)
+            else:
+                attempt(f"sending {key}", functools.partial(self._send_again, message))
+
+    def _send_again(self, message: Message) -> None:
+        """Send what waited, as it may be shown by now."""
+        self.retelling.renew(message)
+        self._delivery.deliver(message.key)
+
+    # -- who may read it -----------------------------------------------------------------------------------------
+
+    def recheck(self, channel: str | None = None) -> None:
+        """Take out of open incidents' messages what not everyone who sees them may read any more. Called every few seconds.
+
+        Args:
+            channel: only those shown in this one.
+        """
+        homes = {one: self._store.channel_of(one) for one in self._store.incidents_without(NO_STEP)}
+        within_s = max(FRESH_S, len(set(homes.values())) * 60.0 / ASKED_PER_MIN)
+        for incident_id, home in homes.items():
+            if home is not None and channel in (None, home):
+                look = functools.partial(self._recheck, incident_id, home, within_s)
+                attempt(f"checking who may read {incident_id}", look)
+        self._verdicts = {key: verdict for key, verdict in self._verdicts.items() if key in homes}
+
+    def _recheck(self, incident_id: str, home: str, within_s: float) -> None:
+        present = self._gate.present(home, within_s=within_s)
+        verdict = self.retelling.verdict(incident_id, present)
+        if self._verdicts.get(incident_id) == verdict:
+            return
+        gathered = _read(self._store.findings(incident_id), "gather", Gathered)
+        unfit = gathered is not None and not (gathered.audience_known and gathered.traced)
+        if unfit and present.known and self.gather(incident_id):
+            self.draft(incident_id)
+            verdict = self.retelling.verdict(incident_id, present)
+        self.show(incident_id)
+        for message in self._store.messages(incident_id):
+            if message.key not in _card_keys(incident_id) and self.retelling.renew(message):
+                attempt(f"editing {message.key}", functools.partial(self._delivery.deliver, message.key))
+        self._verdicts[incident_id] = verdict
 
     def card(self, incident_id: str) -> Card:
         """The card as the store knows it now."""
@@ -258,6 +340,11 @@ class LiveSteps:
 def opened_by(key: str) -> str:
     """The id of the incident that a request in Slack opens, by the request's own id: asked twice, opened once."""
     return f"slack:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def _card_keys(incident_id: str) -> tuple[str, str]:
+    """The messages that `LiveSteps.show` makes."""
+    return f"card:{incident_id}", f"detail:{incident_id}"
 
 
 def _read(found: dict[str, Any], step: str, kind: type[T]) -> T | None:

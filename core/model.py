@@ -233,6 +233,8 @@ class Evidence:
     score: float = 0.0
     updated_at: datetime | None = None
     occurred_at: datetime | None = None
+    #: The piece of the index it was read from: what tells, later on, who may read it then. None: nobody can tell.
+    piece: str | None = None
 
     def __post_init__(self) -> None:
         _aware("Evidence.updated_at", self.updated_at)

@@ -190,15 +190,20 @@ class SlackStandIn:
 
     def direct(self, user: str) -> str:
         """The id of somebody's direct channel with the bot."""
-        person = self.user(user)
-        for channel in self.workspace.channels.values():
-            if channel.kind == "im" and person in channel.members:
-                return channel.id
-        return self.workspace.add_channel(f"im-{person}", kind="im", members=[person, self.bot]).id
+        return self.workspace.direct(self.user(user)).id
 
     def join(self, channel: str, user: str) -> None:
         """Somebody joins a channel, or brings the bot in."""
         self.workspace.join(self.workspace.channel(channel), user if user == self.bot else self.user(user))
+
+    def leave(self, channel: str, user: str) -> None:
+        """Somebody leaves a channel, or is made to."""
+        self.workspace.leave(self.workspace.channel(channel), user if user == self.bot else self.user(user))
+
+    def publish(self, channel: str) -> None:
+        """A private channel becomes a public one. Slack sends no event of it."""
+        with self._changed:
+            self.workspace.channel(channel).kind = "channel"
 
     def say(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> str:
         """Somebody writes; "@rundown" becomes a mention. Returns the message's ts."""
@@ -224,6 +229,26 @@ class SlackStandIn:
         payload = slack_payloads.click(
             self.workspace, place, message, action_id, person, self._response_url(place, person.id, ts)
         )
+        self.dispatcher.send("interactive", payload)
+        return str(payload["trigger_id"])
+
+    def click_ephemeral(self, message: Ephemeral, action_id: str, user: str) -> str:
+        """Somebody presses a button that one person was shown; the gesture's trigger_id.
+
+        Raises:
+            LookupError: the message shows no such button.
+        """
+        place, person = self.workspace.channel(message.channel), self.workspace.user(self.user(user))
+        shown = Posted(
+            ts=self.workspace.next_ts(),
+            channel=place.id,
+            user=self.bot,
+            text=message.text,
+            blocks=message.blocks,
+            thread_ts=message.thread_ts,
+        )
+        response_url = self._response_url(place, person.id, None)
+        payload = slack_payloads.click(self.workspace, place, shown, action_id, person, response_url, ephemeral=True)
         self.dispatcher.send("interactive", payload)
         return str(payload["trigger_id"])
 

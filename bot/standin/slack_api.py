@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bot.standin import slack_limits
-from bot.standin.slack_workspace import Channel, Json, Posted, Refusal, Workspace
+from bot.standin.slack_workspace import Channel, Json, Posted, Refusal, User, Workspace
 
 Item = TypeVar("Item")
 
@@ -76,15 +76,31 @@ class WebApi:
 
     def users_info(self, args: Json) -> Json:
         self.need("users:read")
-        user = self.workspace.user(str(args.get("user", "")))
+        return {"user": self._shown(self.workspace.user(str(args.get("user", ""))))}
+
+    def users_list(self, args: Json) -> Json:
+        self.need("users:read")
+        own = [user for user in self.workspace.users.values() if user.team == self.workspace.team]
+        page, cursor = _page(own, args, default=100, most=1000)
+        return {"members": [self._shown(user) for user in page], "response_metadata": {"next_cursor": cursor}}
+
+    def _shown(self, user: User) -> Json:
+        return user.to_json(self.workspace.team, email="users:read.email" in self.scopes)
+
+    def users_conversations(self, args: Json) -> Json:
+        user = self.workspace.user(str(args.get("user") or self.workspace.bot))
+        listed = self._listed(args)
+        mine = [channel for channel in listed if user.id in channel.members]
+        page, cursor = _page(mine, args, default=100, most=999)
         return {
-            "user": {
-                "id": user.id,
-                "name": user.name,
-                "real_name": user.name,
-                "is_bot": user.is_bot,
-                "team_id": self.workspace.team,
-            }
+            "channels": [channel.to_json(self.workspace.bot) for channel in page],
+            "response_metadata": {"next_cursor": cursor},
+        }
+
+    def usergroups_list(self, args: Json) -> Json:
+        self.need("usergroups:read")
+        return {
+            "usergroups": [group.to_json(users=_true(args.get("include_users"))) for group in self.workspace.groups]
         }
 
     def team_info(self, args: Json) -> Json:
@@ -189,21 +205,24 @@ class WebApi:
 
     # -- conversations -------------------------------------------------------------------------------------------
 
-    def conversations_list(self, args: Json) -> Json:
+    def _listed(self, args: Json) -> list[Channel]:
+        """The channels of the wanted kinds that the bot may know of."""
         kinds = set(str(args.get("types") or "public_channel").split(","))
         if "public_channel" in kinds:
             self.need("channels:read")
         if "private_channel" in kinds:
             self.need("groups:read")
         wanted = {"public_channel": "channel", "private_channel": "group", "im": "im"}
-        kept = [
+        return [
             channel
             for channel in self.workspace.channels.values()
             if channel.kind in {wanted.get(kind) for kind in kinds}
             and (channel.kind == "channel" or self.workspace.bot in channel.members)
             and not (channel.archived and _true(args.get("exclude_archived")))
         ]
-        page, cursor = _page(kept, args, default=100, most=1000)
+
+    def conversations_list(self, args: Json) -> Json:
+        page, cursor = _page(self._listed(args), args, default=100, most=1000)
         return {
             "channels": [channel.to_json(self.workspace.bot) for channel in page],
             "response_metadata": {"next_cursor": cursor},
@@ -219,6 +238,14 @@ class WebApi:
         self.need(*_read_scope(channel))
         page, cursor = _page(sorted(channel.members), args, default=100, most=1000)
         return {"members": page, "response_metadata": {"next_cursor": cursor}}
+
+    def conversations_open(self, args: Json) -> Json:
+        self.need("im:write")
+        user = self.workspace.user(str(args.get("users") or ""))
+        if user.deactivated or user.is_bot:
+            raise Refusal("user_disabled" if user.deactivated else "cannot_dm_bot")
+        channel = self.workspace.direct(user.id)
+        return {"channel": {"id": channel.id}}
 
     def conversations_join(self, args: Json) -> Json:
         self.need("channels:join")
@@ -342,6 +369,9 @@ def _history_scope(channel: Channel) -> tuple[str, ...]:
 _METHODS: dict[str, Callable[[WebApi, Json], Json]] = {
     "auth.test": WebApi.auth_test,
     "users.info": WebApi.users_info,
+    "users.list": WebApi.users_list,
+    "users.conversations": WebApi.users_conversations,
+    "usergroups.list": WebApi.usergroups_list,
     "team.info": WebApi.team_info,
     "chat.postMessage": WebApi.chat_post_message,
     "chat.update": WebApi.chat_update,
@@ -350,6 +380,7 @@ _METHODS: dict[str, Callable[[WebApi, Json], Json]] = {
     "conversations.list": WebApi.conversations_list,
     "conversations.info": WebApi.conversations_info,
     "conversations.members": WebApi.conversations_members,
+    "conversations.open": WebApi.conversations_open,
     "conversations.join": WebApi.conversations_join,
     "conversations.create": WebApi.conversations_create,
     "conversations.setTopic": WebApi.conversations_set_topic,

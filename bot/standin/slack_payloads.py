@@ -44,12 +44,57 @@ def trigger_id() -> str:
     return f"{time.time_ns()}.{next(_count)}.{secrets.token_hex(16)}"
 
 
-def click(space: Workspace, channel: Channel, message: Posted, action_id: str, user: User, response_url: str) -> Json:
-    """What a press on a button sends.
+def click(
+    space: Workspace,
+    channel: Channel,
+    message: Posted,
+    action_id: str,
+    user: User,
+    response_url: str,
+    *,
+    ephemeral: bool = False,
+) -> Json:
+    """What a press on a button sends; of an ephemeral message Slack sends no copy.
 
     Raises:
         LookupError: the message shows no such button.
     """
+    block, button = _shown(message, action_id)
+    return {
+        "type": "block_actions",
+        "team": {"id": space.team, "domain": "stand-in"},
+        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": space.team},
+        "api_app_id": space.app_id,
+        "token": "verification",
+        "container": {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": channel.id,
+            "is_ephemeral": ephemeral,
+            **({"thread_ts": message.thread_ts} if message.thread_ts else {}),
+        },
+        "trigger_id": trigger_id(),
+        "enterprise": None,
+        "is_enterprise_install": False,
+        "channel": {"id": channel.id, "name": channel.name},
+        **({} if ephemeral else {"message": message.to_json()}),
+        "state": {"values": {}},
+        "response_url": response_url,
+        "actions": [
+            {
+                "type": "button",
+                "action_id": action_id,
+                "block_id": block.get("block_id", "b"),
+                "text": button["text"],
+                "value": button.get("value", ""),
+                "action_ts": f"{time.time():.6f}",
+            }
+        ],
+    }
+
+
+def _shown(message: Posted, action_id: str) -> tuple[Json, Json]:
+    """The button of a message, with its block."""
     buttons = [
         (block, element)
         for block in message.blocks
@@ -64,38 +109,7 @@ def click(space: Workspace, channel: Channel, message: Posted, action_id: str, u
             if element.get("action_id")
         ]
         raise LookupError(f"message {message.ts} shows no button {action_id!r}; it shows {shown}")
-    block, button = buttons[0]
-    return {
-        "type": "block_actions",
-        "team": {"id": space.team, "domain": "stand-in"},
-        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": space.team},
-        "api_app_id": space.app_id,
-        "token": "verification",
-        "container": {
-            "type": "message",
-            "message_ts": message.ts,
-            "channel_id": channel.id,
-            "is_ephemeral": False,
-            **({"thread_ts": message.thread_ts} if message.thread_ts else {}),
-        },
-        "trigger_id": trigger_id(),
-        "enterprise": None,
-        "is_enterprise_install": False,
-        "channel": {"id": channel.id, "name": channel.name},
-        "message": message.to_json(),
-        "state": {"values": {}},
-        "response_url": response_url,
-        "actions": [
-            {
-                "type": "button",
-                "action_id": action_id,
-                "block_id": block.get("block_id", "b"),
-                "text": button["text"],
-                "value": button.get("value", ""),
-                "action_ts": f"{time.time():.6f}",
-            }
-        ],
-    }
+    return buttons[0]
 
 
 def command(space: Workspace, channel: Channel, user: User, name: str, text: str, response_url: str) -> Json:

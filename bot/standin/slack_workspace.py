@@ -38,6 +38,46 @@ class User:
     id: str
     name: str
     is_bot: bool = False
+    #: None for one that hides it.
+    email: str | None = None
+    #: Whether they proved that the address is theirs.
+    confirmed: bool = True
+    #: A guest: "multi" channels or a "single" one.
+    guest: str = ""
+    deactivated: bool = False
+    #: The workspace they belong to; another company's for strangers.
+    team: str = "T0STANDIN"
+
+    def to_json(self, team: str, *, email: bool) -> Json:
+        """The person as the Web API shows them to an app of workspace `team`; with their address, if it may see it."""
+        shown: Json = {
+            "id": self.id,
+            "name": self.name,
+            "real_name": self.name,
+            "is_bot": self.is_bot,
+            "deleted": self.deactivated,
+            "team_id": self.team,
+            "profile": {"real_name": self.name, **({"email": self.email} if email and self.email else {})},
+        }
+        if not self.deactivated:
+            shown |= {"is_restricted": bool(self.guest), "is_ultra_restricted": self.guest == "single"}
+            shown |= {"is_email_confirmed": self.confirmed}
+        return shown if self.team == team else shown | {"is_stranger": True}
+
+
+@dataclass
+class UserGroup:
+    """A user group, "@handle"."""
+
+    id: str
+    handle: str
+    users: list[str]
+
+    def to_json(self, *, users: bool) -> Json:
+        """The group as the Web API shows it."""
+        shown: Json = {"id": self.id, "is_usergroup": True, "is_external": False, "name": self.handle}
+        shown |= {"handle": self.handle, "date_delete": 0, "user_count": len(self.users)}
+        return shown | {"users": list(self.users)} if users else shown
 
 
 @dataclass
@@ -102,6 +142,8 @@ class Channel:
     archived: bool = False
     topic: str = ""
     purpose: str = ""
+    #: Shared with another company.
+    ext_shared: bool = False
     messages: dict[str, Posted] = field(default_factory=dict)
 
     def to_json(self, bot: str) -> Json:
@@ -112,7 +154,11 @@ class Channel:
             "is_channel": self.kind == "channel",
             "is_group": False,
             "is_im": self.kind == "im",
+            "is_mpim": False,
             "is_private": self.kind != "channel",
+            "is_shared": self.ext_shared,
+            "is_ext_shared": self.ext_shared,
+            "is_org_shared": False,
             "is_archived": self.archived,
             "is_member": bot in self.members,
             "creator": self.creator,
@@ -136,17 +182,29 @@ class Workspace:
         self.team, self.app_id, self.bot_id = "T0STANDIN", "A0RUNDOWN", "B0RUNDOWN"
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
+        self.groups: list[UserGroup] = []
         self._notify, self._numbers, self._last_ts = notify, itertools.count(1), 0.0
         self.bot = self.add_user("rundown", is_bot=True)
 
     # -- people and channels -------------------------------------------------------------------------------------
 
     def add_user(self, name: str, *, is_bot: bool = False) -> str:
-        """A new person; their id."""
+        """A new person, with an address; their id."""
         with self.changed:
-            user = User(id=f"U{next(self._numbers):08X}", name=name, is_bot=is_bot)
+            email = None if is_bot else f"{name}@example.org"
+            user = User(id=f"U{next(self._numbers):08X}", name=name, is_bot=is_bot, email=email)
             self.users[user.id] = user
             return user.id
+
+    def set_group(self, handle: str, users: Iterable[str]) -> None:
+        """Make a user group of these people, or let it consist of them from now on."""
+        with self.changed:
+            people = [self.user(person).id for person in users]
+            known = next((group for group in self.groups if group.handle == handle), None)
+            if known is None:
+                self.groups.append(UserGroup(id=f"S{next(self._numbers):08X}", handle=handle, users=people))
+            else:
+                known.users = people
 
     def user(self, name_or_id: str) -> User:
         """A person by id or name."""
@@ -183,6 +241,12 @@ class Workspace:
                 self._notify({"type": "channel_created", "channel": about, "event_ts": self.next_ts()})
             self.changed.notify_all()
             return channel
+
+    def direct(self, user: str) -> Channel:
+        """Somebody's direct channel with the bot, made when it is first asked for."""
+        with self.changed:
+            known = (channel for channel in self.channels.values() if channel.kind == "im" and user in channel.members)
+            return next(known, None) or self.add_channel(f"im-{user}", kind="im", members=[user, self.bot])
 
     def create_channel(self, name: str, *, private: bool = False) -> Channel:
         """A channel made by the bot, under Slack's rules for names."""
@@ -240,20 +304,23 @@ class Workspace:
                 raise Refusal("is_archived")
             fresh = user not in channel.members
             channel.members.add(user)
-            if fresh and self.bot in channel.members:
-                kind = "C" if channel.kind == "channel" else "G"
-                self._notify(
-                    {
-                        "type": "member_joined_channel",
-                        "user": user,
-                        "channel": channel.id,
-                        "channel_type": kind,
-                        "team": self.team,
-                        "event_ts": self.next_ts(),
-                    }
-                )
+            if fresh:
+                self._tell_of_member("member_joined_channel", channel, user)
             self.changed.notify_all()
             return fresh
+
+    def leave(self, channel: Channel, user: str) -> None:
+        """Somebody leaves, or is made to."""
+        with self.changed:
+            if user in channel.members:
+                channel.members.discard(user)
+                self._tell_of_member("member_left_channel", channel, user)
+            self.changed.notify_all()
+
+    def _tell_of_member(self, kind: str, channel: Channel, user: str) -> None:
+        if self.bot in channel.members:
+            about = {"user": user, "channel": channel.id, "team": self.team, "event_ts": self.next_ts()}
+            self._notify({"type": kind, "channel_type": "C" if channel.kind == "channel" else "G", **about})
 
     # -- messages ------------------------------------------------------------------------------------------------
 

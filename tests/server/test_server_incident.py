@@ -299,3 +299,51 @@ def test_slack_over_http_instead_of_a_socket(world, tmp_path, closed_port):
             answer = slack.wait_for(lambda: slack.ephemerals, timeout_s=30)[-1]
 
     assert "/rundown investigate" in text_of((answer.text, answer.blocks))
+
+
+@pytest.fixture
+def guarded(scene, tmp_path):
+    """A server whose runbook is for the group sre, where dana is; its incidents go to a private channel with dana."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    steps = (
+        "# Checkout is slow\n\n## Mitigation\n\n1. Drain the blue reservoir of connections, then restart checkout.\n"
+    )
+    (docs / "checkout.md").write_text(f"---\nreaders: [group:sre]\n---\n{steps}")
+
+    def make() -> Scene:
+        on = scene(docs=(str(docs),), service_channels={}, default_channel="war-room")
+        on.slack.workspace.set_group("sre", ["dana"])
+        on.channel = on.slack.add_channel("war-room", private=True, members=[on.slack.bot, "dana"])
+        on.wait(lambda: on.server.library and on.server.library.index.count())
+        return on
+
+    return make
+
+
+def test_a_newcomer_is_not_shown_what_they_may_not_read(guarded):
+    """Card and thread lose it as soon as Slack tells of them, and say that something is missing."""
+    on = guarded()
+    incident = on.page()
+    before = text_of(on.whole(incident))
+    on.slack.join("war-room", "eve")
+    on.wait(lambda: "blue reservoir" not in text_of(on.shown(incident)))
+
+    assert "blue reservoir" in before
+    assert "1 document, taken out" in text_of(on.shown(incident))
+
+
+def test_what_the_asker_may_read_is_sent_to_them_alone(guarded):
+    """Asked where others read along: an offer to one person, and on a press the answer in their direct messages."""
+    on = guarded()
+    on.slack.add_channel("lobby", members=[on.slack.bot, "dana", "eve"])
+    on.slack.say("lobby", "dana", f"<@{on.slack.bot}> how do I drain the blue reservoir of checkout?")
+    offer = on.wait(lambda: on.slack.ephemerals)[0]
+    on.slack.click_ephemeral(offer, "private.answer", "dana")
+    direct = on.slack.direct("dana")
+    (answer,) = on.wait(lambda: on.slack.messages(direct))
+
+    assert "restart checkout" in text_of(answer.to_json())
+    assert "restart checkout" not in text_of(
+        [m.to_json() for m in on.slack.workspace.channel("lobby").messages.values()]
+    )

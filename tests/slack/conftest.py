@@ -23,7 +23,7 @@ def _standin() -> Iterator[SlackStandIn]:
 def slack(_standin: SlackStandIn) -> SlackStandIn:
     """A workspace as new, with ana, ben and #general, where the bot is a member."""
     _standin.reset()
-    _standin.join("general", _standin.bot)
+    _standin.workspace.channel("general").members.add(_standin.bot)  # so that no event tells of it
     return _standin
 
 

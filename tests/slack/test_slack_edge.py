@@ -444,7 +444,7 @@ def test_no_header_makes_the_edge_stumble(door, name, value):
 
 
 def test_the_stand_in_delivers_over_http_until_acknowledged(edge):
-    """Mention, click and command arrive signed; what met a full disk comes again with Slack's retry headers."""
+    """Our own joining, a mention, a click and a command arrive signed; what met a full disk comes again with Slack's retry headers."""
     edge.endpoint._clock = time.time
     edge.down = True
     with SlackStandIn(
@@ -480,6 +480,7 @@ def test_the_stand_in_delivers_over_http_until_acknowledged(edge):
 
     assert sorted(row.kind for row in edge.kept()) == [
         "block_actions",
+        "event_callback",
         "event_callback",
         "event_callback",
         "slash_command",

@@ -9,6 +9,7 @@ import pytest
 
 from bot.channels import Channels
 from bot.intake import Intake
+from bot.replies import offer_message
 from bot.slack import build_slack
 from bot.slack_edge import FORM, JSON, Unreadable, keep, read
 from bot.standin.slack import Fault, SlackStandIn
@@ -106,6 +107,49 @@ def general(slack):
 def card(slack, client, general):
     posted = client.chat_postMessage(channel=general, text="card", blocks=BUTTONS)
     return posted["ts"]
+
+
+# -- who comes and goes, and what they may read ------------------------------------------------------------------
+
+
+def test_who_joins_or_leaves_is_told_to_the_desk(slack, office, general):
+    """So that what the channel shows is looked at again at once."""
+    slack.join("general", "carol")
+    slack.leave("general", "carol")
+
+    assert office.work() == [("people_changed", general, {})] * 2
+
+
+def test_what_the_asker_alone_may_know_is_shown_to_them_alone(slack, office):
+    """Beside the answer, which is the desk's to send."""
+    slack.say("general", "ana", f"<@{slack.bot}> what changed?")
+    office.work()
+
+    assert [(shown.user, shown.text, shown.by) for shown in slack.ephemerals] == [
+        (slack.user("ana"), "noted", "chat.postEphemeral")
+    ]
+
+
+def test_an_aside_that_gets_lost_leaves_the_question_answered(slack, office):
+    """Slack promises nothing of ephemeral messages; the answer went out before it."""
+    slack.fault("chat.postEphemeral", Fault(how="status", status=503))
+    slack.say("general", "ana", f"<@{slack.bot}> what changed?")
+
+    assert [name for name, *_ in office.work()] == ["answer"]
+
+
+def test_a_press_on_the_private_button_names_the_question(slack, office, client, general):
+    """By the key that the button carries, and who pressed; not by whom it was shown to."""
+    message = offer_message(2, "C1-1.5")
+    slack.say("general", "ana", f"<@{slack.bot}> what changed?")
+    office.clerk.reply = message
+    office.work()
+    office.clerk.asked.clear()
+    office.clerk.reply = "sent"
+    slack.click_ephemeral(slack.ephemerals[-1], "private.answer", "ben")
+
+    assert office.work() == [("answer_privately", "C1-1.5", {"person": person(slack, "ben")})]
+    assert (slack.ephemerals[-1].user, slack.ephemerals[-1].text) == (slack.user("ben"), "sent")
 
 
 # -- questions and remarks ---------------------------------------------------------------------------------------

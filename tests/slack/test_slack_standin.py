@@ -11,6 +11,7 @@ import yaml
 from slack_sdk.errors import SlackApiError, SlackObjectFormationError
 from slack_sdk.models.blocks import Block
 
+from bot.audience import Audiences
 from bot.channels import Channels
 from bot.delivery import Delivery
 from bot.slack import COMMAND
@@ -170,7 +171,9 @@ REFUSALS = {
         {"channel": "general", "text": "x", "metadata": {"event_type": "x"}},
         "invalid_metadata_format",
     ),
-    "no scope": ("users.info", {"user": "ana"}, "missing_scope"),
+    "no scope": ("team.info", {}, "missing_scope"),
+    "no such person": ("users.info", {"user": "U0NOBODY"}, "user_not_found"),
+    "no direct channel with one who is gone": ("conversations.open", {"users": "gone"}, "user_disabled"),
     "no such method": ("chat.shout", {}, "unknown_method"),
 }
 
@@ -182,6 +185,7 @@ def test_a_refusal(slack, client, method, args, error):
     slack.add_channel("secret", private=True)
     slack.add_channel("hall", private=True, members=[slack.bot, "ana"])
     slack.add_channel("old", archived=True)
+    slack.workspace.user(slack.user("gone")).deactivated = True
     said = slack.say("general", "ana", "hm")
     with pytest.raises(SlackRefused) as caught:
         Caller(client).call(method, **{name: said if value == "ana's" else value for name, value in args.items()})
@@ -290,10 +294,10 @@ def test_a_fault_is_played_on_the_call_it_is_meant_for(slack, client, general):
 
 
 def everything_we_call(slack, client, store):
-    """All of our Web API use: find and make channels, post, edit, lose an answer in each kind of channel, answer one person."""
+    """All of our Web API use: find and make channels, post, edit, lose an answer in each kind of channel, ask who is there."""
     public, private, direct = (
         slack.workspace.channel("general").id,
-        slack.add_channel("hall", private=True, members=[slack.bot]),
+        slack.add_channel("hall", private=True, members=[slack.bot, "ana"]),
         slack.direct("ana"),
     )
     slack.add_channel("oncall")
@@ -307,6 +311,11 @@ def everything_we_call(slack, client, store):
         slack.fault("chat.postMessage", Fault(how="drop", committed=True))
         store.want_message(place, channel=place, body={"text": "x"})
         delivery.deliver(place)
+    audiences = Audiences(client, read_settings())
+    readers = [audiences.of_channel(place) for place in (public, private, direct)]
+    if any(present.gaps for present in readers):
+        raise SlackRefused("audience", "missing_scope", why=f"missing_scope, so {[here.gaps for here in readers]}")
+    audiences.direct_channel(slack.user("ben"))
 
 
 def manifest():
@@ -342,6 +351,8 @@ def test_the_manifest_listens_to_what_the_app_handles():
         "message.im",
         "channel_created",
         "channel_rename",
+        "member_joined_channel",
+        "member_left_channel",
     }
     assert (
         [command["command"] for command in features["slash_commands"]],

@@ -75,7 +75,13 @@ def steps(store: Store, ranker: Any, source: Source | None) -> Any:
     investigator = Investigator(documents=lambda: None, commits=lambda: ranker, drafter=drafter)
     unused: Any = None
     return LiveSteps(
-        store=store, investigator=investigator, channels=unused, delivery=unused, metrics=unused, changes=source
+        store=store,
+        investigator=investigator,
+        channels=unused,
+        delivery=unused,
+        gate=unused,
+        metrics=unused,
+        changes=source,
     )
 
 
