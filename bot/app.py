@@ -21,6 +21,7 @@ from core.settings import Settings
 from core.store import Store
 
 if TYPE_CHECKING:
+    from bot.library import LiveLibrary
     from ingest.sync import Ingestor
     from prompts.drafter import Drafter
     from ranking.history import History
@@ -47,10 +48,10 @@ class Library:
 def open_library(
     settings: Settings, store: Store, *, folder: Path | None = None, embedder: Any = None
 ) -> Iterator[Library]:
-    """Open the index of documents.
+    """Open the index of documents: the generation that answers.
 
     Args:
-        folder: where the embedded index lives; RUNDOWN_HOME/index unless told otherwise. Unused with a Qdrant server.
+        folder: where an embedded index without generations lives, for documents that were given to one command.
         embedder: any `retrieval.embedding.Embedder`; the configured one unless told otherwise.
 
     Raises:
@@ -58,15 +59,14 @@ def open_library(
     """
     from ingest.sync import Ingestor
     from retrieval.embedding import open_embedder
-    from retrieval.index import EdgeIndex, ServerIndex, connect
+    from retrieval.index import EdgeIndex
 
+    if folder is None:
+        with open_live(settings, store, embedder=embedder) as live:
+            yield live.current()
+        return
     embedder = embedder or open_embedder(settings.embedding_model)
-    index: VectorIndex
-    if settings.qdrant_url and folder is None:
-        key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-        index = ServerIndex(connect(settings.qdrant_url, api_key=key), settings.qdrant_collection)
-    else:
-        index = EdgeIndex(folder or settings.home / "index")
+    index = EdgeIndex(folder)
     try:
         yield Library(
             index=index,
@@ -75,6 +75,18 @@ def open_library(
         )
     finally:
         index.close()
+
+
+def open_live(settings: Settings, store: Store, *, embedder: Any = None) -> LiveLibrary:
+    """The library over whichever generation of the index answers; opened with its first use.
+
+    Args:
+        embedder: any `retrieval.embedding.Embedder`; the one each generation was made with unless told otherwise.
+    """
+    from bot.library import LiveLibrary
+    from retrieval.embedding import open_embedder
+
+    return LiveLibrary(settings, store, open_model=(lambda _: embedder) if embedder else open_embedder)
 
 
 def make_retriever(settings: Settings, store: Store, index: VectorIndex, embedder: Embedder) -> Retriever:

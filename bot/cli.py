@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.index_commands import index_app
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(index_app, name="index")
 
 Repos = Annotated[
     list[Path] | None,
@@ -338,6 +342,7 @@ def ingest(
         ),
     ],
     watch: Annotated[bool, typer.Option("--watch", help="Keep syncing until stopped.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Sources read at the same time.")] = 1,
     forget: Annotated[bool, typer.Option("--forget", help="Remove these sources from the index instead.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -359,7 +364,11 @@ def ingest(
 
     with _progress(quiet=as_json) as progress:
         reports = ingest_sources(
-            source, watch=watch, progress=progress, show=None if as_json else _console(stderr=True).print
+            source,
+            watch=watch,
+            workers=workers,
+            progress=progress,
+            show=None if as_json else _console(stderr=True).print,
         )
     if as_json:
         _print_json(reports)

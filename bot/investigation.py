@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.access import PUBLIC, Audience
 from core.errors import RundownError, Unavailable
-from core.model import Draft, Evidence, Incident, Ranking, Tier, from_json, to_json
+from core.model import Draft, Evidence, Incident, Ranking, Section, Tier, from_json, to_json
 from core.redaction import redact_json
 from core.text import strip_hidden
 from ranking.events import ChangeEvent
+from retrieval.recall import recall
+from retrieval.similar import Similar, find_similar
 
 if TYPE_CHECKING:
     from prompts.drafter import Drafter
@@ -47,6 +49,8 @@ class Gathered:
     """What the gather step found."""
 
     evidence: tuple[Evidence, ...] = ()
+    #: What is told of incidents like this one, each sentence citing the evidence by its id.
+    past: tuple[Section, ...] = ()
     gaps: tuple[str, ...] = ()
     #: Whether every part that is configured answered: if not, it is worth asking again later.
     whole: bool = True
@@ -126,21 +130,30 @@ class Investigator:
         """
         started = time.monotonic()
         incident = clean(incident)
-        found: list[Evidence] = []
-        gaps: list[str] = []
-        whole = True
-        for tiers, limit in (((Tier.RUNBOOK, Tier.WIKI), GUIDES), ((Tier.PAST_INCIDENT,), PAST)):
-            part, gap, answered = self.search(
-                incident.text, incident, tiers=tiers, limit=limit, before=incident.created_at, audience=audience
-            )
-            part = self._completed(part, incident, audience)
-            found += part
-            gaps += [gap] if gap and gap not in gaps else []
-            whole = whole and answered
-        found = [item for item in found if item.tier is not Tier.PAST_INCIDENT or item.doc_id != incident.id]
-        found.sort(key=lambda item: not _is_named(item, incident))
-        numbered = tuple(replace(item, id=f"E{place}") for place, item in enumerate(found, start=1))
-        return Gathered(evidence=numbered, gaps=tuple(gaps), whole=whole, seconds=time.monotonic() - started)
+        guides, gap, whole = self.search(
+            incident.text,
+            incident,
+            tiers=(Tier.RUNBOOK, Tier.WIKI),
+            limit=GUIDES,
+            before=incident.created_at,
+            audience=audience,
+        )
+        guides = self._completed(guides, incident, audience)
+        similar, past_gap = attempt("search for similar incidents", lambda: self._similar(incident, audience))
+        guides.sort(key=lambda item: not _is_named(item, incident))
+        found = list({item.id: item for item in (*guides, *(similar.evidence if similar else ()))}.values())
+        ids = {item.id: f"E{place}" for place, item in enumerate(found, start=1)}
+        return Gathered(
+            evidence=tuple(replace(item, id=ids[item.id]) for item in found),
+            past=recall(similar, incident.created_at, ids) if similar else (),
+            gaps=tuple(dict.fromkeys(filter(None, (gap, None if gap else past_gap)))),
+            whole=whole and past_gap is None,
+            seconds=time.monotonic() - started,
+        )
+
+    def _similar(self, incident: Incident, audience: Audience) -> Similar | None:
+        retriever = self._documents()
+        return find_similar(retriever, incident, audience=audience, limit=PAST) if retriever else None
 
     def search(
         self,
@@ -159,7 +172,14 @@ class Investigator:
             retriever = self._documents()
             return (
                 retriever.search(
-                    words, limit=limit, service=service, before=before, audience=audience, tiers=tiers, floor=True
+                    words,
+                    limit=limit,
+                    service=service,
+                    before=before,
+                    audience=audience,
+                    tiers=tiers,
+                    floor=True,
+                    fold=True,
                 )
                 if retriever
                 else None

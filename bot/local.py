@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot import blocks
-from bot.app import open_culprit_model, open_drafter, open_library, open_ranker, open_weighing
+from bot.app import open_culprit_model, open_drafter, open_library, open_live, open_ranker, open_weighing
 from bot.card import Card, Step
 from bot.changes import ChangeSources
 from bot.investigation import Gathered, Investigator
@@ -272,23 +272,38 @@ def rank_in_bulk(*, repos: Sequence[str], cases: Path, out: Path, progress: Prog
 
 
 def ingest_sources(
-    specs: Sequence[str], *, watch: bool, progress: Progress, show: Callable[[str], None] | None
+    specs: Sequence[str], *, watch: bool, workers: int, progress: Progress, show: Callable[[str], None] | None
 ) -> list[dict[str, Any]]:
-    """Sync sources into the index, once or until interrupted; what each run did."""
+    """Sync sources into the index, once or until interrupted; what each run did.
+
+    Args:
+        workers: sources synced at the same time.
+
+    Raises:
+        RundownError: a source could not be synced; the others were, and are told first.
+    """
     from ingest.sources import open_source
+    from ingest.workers import sync_together
 
     settings = read_settings()
     for spec in specs:
         open_source(spec, settings)  # a wrong name is told before the model loads
-    with open_library(settings, open_store(settings.store_url)) as library:
+    with open_live(settings, open_store(settings.store_url)) as live:
         while True:
-            reports = _sync(library.ingestor, specs, settings, progress)
+            reports, refused = sync_together(
+                specs,
+                lambda spec: live.sync(spec, progress=lambda seen: progress(f"reading {spec}", seen)),
+                workers=workers,
+            )
             for report in reports if show else ():
                 assert show is not None
                 show(_told(report))
+            for error in refused.values():
+                raise error
             if not watch:
                 return [to_json(report) | {"seen": report.seen} for report in reports]
             time.sleep(settings.sync_s)
+            live.refresh()
 
 
 def forget_sources(specs: Sequence[str]) -> dict[str, int]:
@@ -312,7 +327,10 @@ def forget_sources(specs: Sequence[str]) -> dict[str, int]:
                     why="nothing in the index came from there",
                     way_out=f"the index holds: {', '.join(known) or 'nothing'}",
                 )
-        return {name: library.ingestor.forget(name) for names in chosen.values() for name in names}
+        gone = {name: library.ingestor.forget(name) for names in chosen.values() for name in names}
+        for name in gone:
+            store.forget_sync(name)
+        return gone
 
 
 def _told(report: SyncReport) -> str:

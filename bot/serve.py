@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from bot.app import Every, open_drafter, open_library, open_ranker
+from bot.app import Every, open_drafter, open_live, open_ranker
 from bot.audience import Audiences
 from bot.changes import ChangeSources
 from bot.channels import Channels
@@ -25,6 +25,7 @@ from bot.gate import Gate
 from bot.http import make_http
 from bot.intake import Intake
 from bot.investigation import Investigator, attempt
+from bot.library import OWN_INCIDENTS
 from bot.metrics import Metrics
 from bot.pagerduty import PagerDutyWebhook
 from bot.steps import LiveSteps
@@ -34,10 +35,12 @@ from core.model import IncidentEvent
 from core.redaction import RedactSecrets, redact
 from core.settings import Settings
 from core.store import open_store
+from ingest import own_incidents
+from ingest.workers import SyncQueue
 
 if TYPE_CHECKING:
-    from bot.app import Library
     from bot.http import Endpoint
+    from bot.library import LiveLibrary
     from ranking.ranker import Ranker
     from retrieval.retriever import Retriever
 
@@ -45,6 +48,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds an investigation waits for a part that is still opening, before it goes on without it and comes back later.
 OPENING_S = 20.0
+#: Seconds between looks at which generation of the index answers.
+POLL_S = 3.0
+#: What opens PagerDuty's past incidents.
+PAST_INCIDENTS = "pagerduty:"
 #: Seconds between looks at what a kill or an outage left behind.
 SWEEP_S = 5.0
 #: Seconds between looks at who may read what open incidents show.
@@ -70,7 +77,7 @@ class Server:
         self.metrics = Metrics()
         self.metrics.watch(self.store)
         self.client = make_client(settings)
-        self.library: Library | None = None
+        self.library: LiveLibrary | None = None
         self.ranker: Ranker | None = None
         self._down = dict.fromkeys(("documents", "commits"), "degraded: it is still being opened")
         self._opened = {"documents": threading.Event(), "commits": threading.Event()}
@@ -92,6 +99,7 @@ class Server:
         delivery = Delivery(self.store, self.client)
         self.channels = Channels(self.client, self.settings, self.store)
         self.audiences = Audiences(self.client, self.settings)
+        self._own_incidents = own_incidents.open(self.store, self.settings, is_public=self.audiences.is_public)
         gate = Gate(self.audiences, self.investigator)
         self.steps = LiveSteps(
             store=self.store,
@@ -104,6 +112,7 @@ class Server:
             changes=ChangeSources(self._rest, self.settings.events_file).before,
         )
         self.workflow = Workflow(self.steps, self.store, self.settings)
+        self.syncs = SyncQueue(self._sync_source, workers=self.settings.sync_workers, worker=self.settings.worker)
         self.intake = Intake(self.store, self.workflow.wake)
         self.poller = self._make_poller()
         desk = Desk(
@@ -126,7 +135,7 @@ class Server:
         return PagerDutyPoller(self._rest, self.intake, self.store, self.settings, metrics=self.metrics)
 
     def _make_past_incidents(self) -> Any:
-        """PagerDuty's resolved incidents as documents. One object for the process: it remembers which are settled."""
+        """PagerDuty's resolved incidents as documents. One for the process, with its client."""
         if self._rest is None:
             return None
         from ingest.pagerduty import PagerDutySource
@@ -161,6 +170,7 @@ class Server:
             self._stack.callback(self._rest.close)
         self._stack.callback(self._library_stack.close)
         self.workflow.launch()
+        self.syncs.launch()
         self._stack.callback(self.workflow.close)
         self.web = self._stack.enter_context(
             WebServer(self._http(), host=self.settings.http_host, port=self.settings.http_port)
@@ -214,6 +224,7 @@ class Server:
             (SWEEP_S, self._sweep, "sweep"),
             (RECHECK_S, self.steps.recheck, "check of who may read what is shown"),
             (self.settings.sync_s, self._sync, "sync of documents and histories"),
+            (POLL_S, self._notice, "look at which index answers"),
         ]
         if self.poller is not None:
             poller = self.poller
@@ -237,18 +248,25 @@ class Server:
     def _open_documents(self) -> None:
         if self.library is None:
             self.library = self._library_stack.enter_context(
-                open_library(self.settings, self.store, embedder=self._embedder)
+                open_live(self.settings, self.store, embedder=self._embedder)
             )
-        self.library.retriever.warm()
+        self.library.current().retriever.warm()
 
     def _sync_documents(self) -> None:
-        from ingest.sources import open_source
+        past = [] if self._past_incidents is None else [PAST_INCIDENTS]
+        self.syncs.sync([*self.settings.docs, *past, OWN_INCIDENTS])
 
-        assert self.library is not None, "opened just before"
-        for spec in self.settings.docs:
-            self.library.ingestor.sync(open_source(spec, self.settings))
-        if self._past_incidents is not None:
-            self.library.ingestor.sync(self._past_incidents)
+    def _sync_source(self, spec: str) -> None:
+        """One source, in a worker of the queue. What a killed process left there may come before the index is open."""
+        if self.library is None:
+            raise IndexUnavailable("the index of documents is not open", why="it is still being opened")
+        open_now = {PAST_INCIDENTS: self._past_incidents, OWN_INCIDENTS: self._own_incidents}
+        self.library.sync(spec, source=open_now.get(spec))
+
+    def _notice(self) -> None:
+        """Take up a rebuilt index, and bring it to what the sources hold now."""
+        if self.library is not None and self.library.refresh():
+            self._keep("sync of documents", self._sync_documents)
 
     def _sync_commits(self) -> None:
         """Read new commits. A repository that could not be opened is tried again every time."""
@@ -279,7 +297,7 @@ class Server:
                 "the index of documents is not open",
                 why=self._down.get("documents", "it is still being opened").removeprefix("degraded: "),
             )
-        return self.library.retriever
+        return self.library.current().retriever
 
     def _commits(self) -> Ranker | None:
         """The ranker, waiting a moment while histories are indexed for the first time."""

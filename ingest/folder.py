@@ -1,20 +1,29 @@
 """A folder of documents.
 
-Does: list every Markdown, AsciiDoc, HTML and text file below it, in order of path, once each.
+Does: list every Markdown, AsciiDoc, HTML and text file below it, in order of path, once each; open only those whose size,
+times or inode differ from when they were last stored.
 Does not: follow links out of the folder or in circles, look into hidden folders, or take a file's time on disk for when
-it was written: copying sets that.
+it was written: copying sets that. Does not see a change that leaves size, both times and inode as they were: what a file
+system without change times lets `touch` hide, or a write stamped by a clock that ran more than 2 seconds behind ours.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import DocumentError
-from core.model import Document
 from ingest.files import MAX_BYTES, address_of, is_document, make_document
-from ingest.sources import NOTHING, Skipped
+from ingest.sources import NOTHING, Held, Listed, Skipped
+
+#: How files become documents (`ingest.files` and what it calls). Raise it when that changes: every file is read once more.
+READING = "reading-1"
+#: A file changed so shortly before it is read may change again without its time telling.
+_UNSETTLED_NS = 2_000_000_000
 
 
 class FolderSource:
@@ -23,18 +32,19 @@ class FolderSource:
     Args:
         path: the folder.
         docs_url: address that paths are relative to, to make links of them.
+        clock_ns: the present, in nanoseconds since 1970, as files' times are written.
     """
 
-    def __init__(self, path: Path, *, docs_url: str | None = None) -> None:
-        self._root, self._docs_url = path.absolute(), docs_url
+    def __init__(self, path: Path, *, docs_url: str | None = None, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._root, self._docs_url, self._clock_ns = path.absolute(), docs_url, clock_ns
 
     @property
     def name(self) -> str:
         """ "folder:" and the absolute path."""
         return f"folder:{self._root}"
 
-    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Document | Skipped]:
-        """Everything below the folder.
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
+        """Everything below the folder; of a file that is as it was when it was stored, only that it is.
 
         Raises:
             DocumentError: the folder itself cannot be listed.
@@ -46,7 +56,7 @@ class FolderSource:
                 way_out="check the path; what is indexed from it stays as it is",
             )
         for found in self._walk():
-            yield found if isinstance(found, Skipped) else self._read(found)
+            yield found if isinstance(found, Skipped) else self._read(found, held)
 
     def _walk(self) -> Iterator[Path | Skipped]:
         """Files below the root: own ones first, then those only a link leads to."""
@@ -63,7 +73,8 @@ class FolderSource:
         for error in unlisted:
             yield self._unlisted(error)
         yield from sorted(own)
-        yield from self._through_links(links, seen={path.resolve() for path in own})
+        if links:
+            yield from self._through_links(links, seen={path.resolve() for path in own})
 
     def _unlisted(self, error: OSError) -> Skipped:
         where = Path(error.filename or self._root)
@@ -92,24 +103,37 @@ class FolderSource:
     def _id(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
-    def _read(self, path: Path) -> Document | Skipped:
+    def _read(self, path: Path, held: Mapping[str, str]) -> Listed:
         doc_id = self._id(path)
         try:
             doc_id.encode()
         except UnicodeEncodeError:
             printable = doc_id.encode(errors="backslashreplace").decode()
             return Skipped(doc_id=printable, reason="its name is not UTF-8")
-        if not path.is_file():
-            return Skipped(doc_id=doc_id, reason="not a regular file")
         try:
+            facts = path.stat()
+            if not stat.S_ISREG(facts.st_mode):
+                return Skipped(doc_id=doc_id, reason="not a regular file")
+            # Taken before the content: what is written while it is read has a later time.
+            version = self._version(facts)
+            if version is not None and held.get(doc_id) == version:
+                return Held(doc_id=doc_id)
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except OSError as error:
             return Skipped(doc_id=doc_id, reason=error.strerror or str(error), unreadable=True)
-        return make_document(
+        made = make_document(
             doc_id,
             data,
             source=self.name,
             root=self._root.name,
             url=address_of(self._docs_url, doc_id),
         )
+        return made if isinstance(made, Skipped) else replace(made, version=version)
+
+    def _version(self, facts: os.stat_result) -> str | None:
+        """What changes when the document would; None while the file's times cannot be trusted yet."""
+        if self._clock_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) < _UNSETTLED_NS:
+            return None
+        marks = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, self._docs_url or "")
+        return " ".join((READING, *map(str, marks)))

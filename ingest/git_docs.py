@@ -1,7 +1,7 @@
 """A git repository of documents, read at its HEAD.
 
 Does: list Markdown, AsciiDoc, HTML and text files of the last commit, work tree or bare, each with the time it last
-changed on the main line.
+changed on the main line; read only those whose content, time or address differs from when they were last stored.
 Does not: fetch, check out, or look at uncommitted files.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from urllib.parse import quote
 from core.errors import RepositoryError
 from core.model import Document, from_unix
 from ingest.files import MAX_BYTES, SUFFIXES, address_of, is_document, make_document
-from ingest.sources import NOTHING, Skipped
+from ingest.folder import READING
+from ingest.sources import NOTHING, Held, Listed, Skipped
+from retrieval.once import Once
 
 if TYPE_CHECKING:
     from git import Repo
@@ -58,17 +60,24 @@ class GitSource:
         """ "git:" and the absolute path."""
         return f"git:{self._path}"
 
-    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Document | Skipped]:
-        """Every document of the last commit.
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
+        """Every document of the last commit; of one that is as it was when it was stored, only that it is.
 
         Raises:
             RepositoryError: the repository cannot be read.
         """
         with self._opened() as repo:
-            base = self._docs_url or forge_page(repo)
-            changed = _changed_at(repo)
+            base, times = self._docs_url or forge_page(repo), _Times(repo, held)
             for entry in _entries(repo):
-                yield self._read(repo, entry, base, changed.get(entry.path))
+                content = " ".join((READING, entry.mode, entry.sha, base or "-"))
+                if times.holds(entry.path, content):
+                    yield Held(doc_id=entry.path)
+                    continue
+                made = self._read(repo, entry, base)
+                if isinstance(made, Document):
+                    at = times.changed_at(entry.path)
+                    made = replace(made, updated_at=at or made.updated_at, version=times.version(content, at))
+                yield made
 
     @contextmanager
     def _opened(self) -> Iterator[Repo]:
@@ -90,7 +99,7 @@ class GitSource:
                 way_out="check that it is a git repository with a commit, and that this user may read it",
             ) from error
 
-    def _read(self, repo: Repo, entry: _Entry, base: str | None, changed_at: datetime | None) -> Document | Skipped:
+    def _read(self, repo: Repo, entry: _Entry, base: str | None) -> Document | Skipped:
         if entry.mode == "120000":
             return Skipped(doc_id=entry.path, reason="a symbolic link")
         if entry.size > MAX_BYTES:
@@ -104,8 +113,53 @@ class GitSource:
             source=self.name,
             root=self._path.name.removesuffix(".git"),
             url=address_of(base, entry.path),
-            changed_at=changed_at,
         )
+
+
+class _Times:
+    """When each path last changed. Reads only the commits that are new since what is held was stored.
+
+    Args:
+        held: path to version: what the document is made of, its time, and the commit that was HEAD.
+    """
+
+    def __init__(self, repo: Repo, held: Mapping[str, str]) -> None:
+        self._repo, self._head = repo, repo.head.commit.hexsha
+        parsed = {path: version.rsplit(" ", 2) for path, version in held.items() if version.count(" ") >= 2}
+        heads = {head for _, _, head in parsed.values()}
+        oldest, reachable = self._oldest(heads)
+        #: Path to what it was made of and when it had last changed, as of a commit that HEAD stands on.
+        self._known = {path: (made, at) for path, (made, at, head) in parsed.items() if head in reachable}
+        self._recent = {} if oldest in (None, self._head) else _changed_at(repo, f"{oldest}..HEAD")
+        self._all = Once(lambda: _changed_at(repo, "HEAD"))
+
+    def _oldest(self, heads: set[str]) -> tuple[str | None, set[str]]:
+        """The one furthest back on the main line, and all that are on it: a rewritten history leaves none."""
+        if heads <= {self._head}:
+            return next(iter(heads), None), heads
+        listed: Any = self._repo.git.rev_list("HEAD", first_parent=True)
+        line = [sha for sha in listed.split() if sha in heads]
+        return (line[-1] if line else None), set(line)
+
+    def holds(self, path: str, content: str) -> bool:
+        """Whether it is stored as it is: of that content, and not touched since."""
+        made, at = self._known.get(path, ("", ""))
+        return made == content and (path not in self._recent or _seconds(self._recent[path]) == at)
+
+    def changed_at(self, path: str) -> datetime | None:
+        """The time of the last commit that touched it."""
+        if path in self._recent:
+            return self._recent[path]
+        _, at = self._known.get(path, ("", ""))
+        return from_unix(float(at)) if at.isdecimal() else self._all().get(path)
+
+    def version(self, content: str, at: datetime | None) -> str:
+        """What changes when the document would, and the commit as of which it is true."""
+        return f"{content} {_seconds(at)} {self._head}"
+
+
+def _seconds(at: datetime | None) -> str:
+    return "-" if at is None else f"{at.timestamp():.0f}"
 
 
 def forge_page(repo: Repo) -> str | None:
@@ -133,11 +187,11 @@ def _entries(repo: Repo) -> Iterator[_Entry]:
             yield _Entry(path=path, mode=mode, sha=sha, size=int(size))
 
 
-def _changed_at(repo: Repo) -> dict[str, datetime]:
-    """Path to the time of the last commit that touched it, seen along the main line, where a merge is one step."""
+def _changed_at(repo: Repo, commits: str) -> dict[str, datetime]:
+    """Path to the time of the last of these commits that touched it, seen along the main line, where a merge is one step."""
     found: dict[str, datetime] = {}
     log: Any = repo.git.log(
-        *("HEAD", "--first-parent", "-m", "--no-renames", "--name-only", "-z", "--format=%x01%ct"),
+        *(commits, "--first-parent", "-m", "--no-renames", "--name-only", "-z", "--format=%x01%ct"),
         *("--", *(f":(icase)*{suffix}" for suffix in sorted(SUFFIXES))),
     )
     for commit in log.split("\x01")[1:]:

@@ -21,7 +21,7 @@ def folders(settings: Settings) -> Sequence[Check]:
 
     if not settings.docs:
         return [off("Documents", "none configured", "set RUNDOWN_DOCS to your runbooks, wiki and past incidents")]
-    counts, checks = _indexed(settings), []
+    (counts, _), checks = _indexed(settings), []
     for spec in settings.docs:
         name = f"Documents {spec.rstrip('/').rsplit('/', 1)[-1]}"
         try:
@@ -38,39 +38,34 @@ def folders(settings: Settings) -> Sequence[Check]:
     return checks
 
 
-def _indexed(settings: Settings) -> dict[str, int]:
-    """How many documents of each source the store says are indexed; nothing if it cannot say."""
-    from core.store import Store, open_engine, revision_of
+def _indexed(settings: Settings) -> tuple[dict[str, int], int]:
+    """How many documents of each source the store says are indexed, and which generation answers; if it cannot say, none."""
+    from core.store import GenerationState, Store, open_engine, revision_of
 
+    nothing: tuple[dict[str, int], int] = ({}, 1)
     if settings.database_url is None and not (settings.home / "rundown.sqlite").exists():
-        return {}
+        return nothing
     try:
         current, newest = revision_of(settings.store_url)
         if current != newest:
-            return {}
+            return nothing
         opened = Store(open_engine(settings.store_url))
         try:
-            return opened.sources()
+            live = [item.number for item in opened.generations() if item.state is GenerationState.LIVE]
+            return opened.sources(), live[0] if live else 1
         finally:
             opened.close()
     except StoreError:
-        return {}
+        return nothing
 
 
 def index(settings: Settings) -> Sequence[Check]:
-    """The index opens, and holds vectors of the configured model."""
+    """The index that answers opens, and holds vectors of the configured model."""
     from retrieval.embedding import open_embedder
-    from retrieval.index import EdgeIndex, ServerIndex, VectorIndex, connect
+    from retrieval.generations import open_shelf
 
-    key = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
-    opened: VectorIndex
-    if settings.qdrant_url:
-        opened, where = (
-            ServerIndex(connect(settings.qdrant_url, api_key=key), settings.qdrant_collection),
-            settings.qdrant_url,
-        )
-    else:
-        opened, where = EdgeIndex(settings.home / "index"), "inside the process"
+    where = settings.qdrant_url or "inside the process"
+    opened = open_shelf(settings).index(_indexed(settings)[1])
     try:
         count, space = opened.count(), opened.space()
     except IndexUnavailable as error:
@@ -85,7 +80,7 @@ def index(settings: Settings) -> Sequence[Check]:
     made_by, wanted = str(space).rsplit("/", 2)[0], open_embedder(settings.embedding_model).name
     if made_by != wanted:
         found = f"{where}, {count} pieces in vectors of {made_by}, but {wanted} is configured"
-        return [fail("Index", found, "`rundown ingest` rebuilds it, or set RUNDOWN_EMBEDDING_MODEL back")]
+        return [warn("Index", found, "`rundown index rebuild` changes to it while this one answers")]
     return [ok("Index", f"{where}, {count} pieces")]
 
 

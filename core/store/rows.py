@@ -1,11 +1,12 @@
-"""What the store hands out: an accepted request, and a message with how far it has got.
+"""What the store hands out: an accepted request, a message with how far it has got, what the index should hold.
 
-Does: name their fields. Does not: read or write them (`store.py`).
+Does: name their fields. Does not: read or write them (`store.py`, `manifest.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -44,6 +45,41 @@ class Indexed:
     chunks: int
     #: The source's own mark of what was stored; None where it gives none.
     version: str | None
+
+
+class GenerationState(StrEnum):
+    """What a generation of the index is for."""
+
+    BUILDING = "building"
+    LIVE = "live"
+    OLD = "old"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """One whole index of documents. The one that is live answers."""
+
+    number: int
+    state: GenerationState
+    #: What the setting named its embedding model; None for the default.
+    model: str | None
+    #: What makes its vectors comparable, and the version of its pieces; None for one that was never rebuilt.
+    space: str | None
+    cut: str | None
+    created_at: datetime
+    live_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced:
+    """How the last sync of a source went."""
+
+    #: What the source is opened by.
+    spec: str
+    #: When the last one that succeeded began; None while none did.
+    synced_at: datetime | None
+    #: Why the last one failed; None if it did not.
+    error: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,14 +14,14 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from core.errors import StoreError
 from core.incidents import fold
 from core.model import Feedback, Incident, IncidentEvent, Status, from_json, to_json
 from core.store import tables as t
+from core.store.manifest import Manifest
 from core.store.opening import open_database, reason
-from core.store.rows import InboxRow, Indexed, Message, MessageState
+from core.store.rows import InboxRow, Message, MessageState
 
 
 def open_store(url: str) -> Store:
@@ -33,31 +33,8 @@ def open_store(url: str) -> Store:
     return Store(open_database(url))
 
 
-class Store:
+class Store(Manifest):
     """Everything remembered. Safe to share between threads; each method is one transaction."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self.engine = engine
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self.engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreError(
-                "the store refused",
-                why=reason(error),
-                way_out="check the disk and the database; the request is safe to repeat",
-            ) from error
-
-    def _insert(self, table: sa.Table) -> Any:
-        """An INSERT that knows ON CONFLICT, in the dialect of the engine."""
-        return (postgresql if self.engine.dialect.name == "postgresql" else sqlite).insert(table)
 
     # -- inbox ---------------------------------------------------------------------------------------------------
 
@@ -417,7 +394,7 @@ class Store:
         with self._begin() as connection:
             return list(connection.execute(query).scalars())
 
-    # -- cursors and the index manifest --------------------------------------------------------------------------
+    # -- cursors -------------------------------------------------------------------------------------------------
 
     def cursor(self, name: str) -> str | None:
         """Where a repeating task stands."""
@@ -429,36 +406,6 @@ class Store:
         with self._begin() as connection:
             insert = self._insert(t.cursors).values(name=name, value=value)
             connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
-
-    def manifest(self, source: str) -> dict[str, Indexed]:
-        """Document id to what is indexed of it, for everything indexed from a source."""
-        columns = (t.documents.c.doc_id, t.documents.c.digest, t.documents.c.chunks, t.documents.c.version)
-        with self._begin() as connection:
-            rows = connection.execute(sa.select(*columns).where(t.documents.c.source == source))
-            return {
-                str(doc_id): Indexed(digest=digest, chunks=chunks, version=version)
-                for doc_id, digest, chunks, version in rows
-            }
-
-    def sources(self) -> dict[str, int]:
-        """How many documents are indexed from each source."""
-        with self._begin() as connection:
-            rows = connection.execute(sa.select(t.documents.c.source, sa.func.count()).group_by(t.documents.c.source))
-            return {str(source): int(count) for source, count in rows}
-
-    def set_indexed(self, source: str, doc_id: str, *, digest: str, chunks: int, version: str | None = None) -> None:
-        """Remember that a document is in the index as `digest`, of that version of its source's."""
-        with self._begin() as connection:
-            values = {"digest": digest, "chunks": chunks, "version": version, "indexed_at": time.time()}
-            insert = self._insert(t.documents).values(source=source, doc_id=doc_id, **values)
-            connection.execute(insert.on_conflict_do_update(index_elements=["source", "doc_id"], set_=values))
-
-    def forget_indexed(self, source: str, doc_id: str) -> None:
-        """Remember that a document is gone from the index."""
-        with self._begin() as connection:
-            connection.execute(
-                t.documents.delete().where(t.documents.c.source == source, t.documents.c.doc_id == doc_id)
-            )
 
 
 def _message(connection: sa.Connection, where: Any) -> Message:

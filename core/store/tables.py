@@ -126,10 +126,27 @@ cursors = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-#: What has been indexed, by source: the manifest the vector index is rebuilt and checked from.
-documents = sa.Table(
-    "documents",
+#: Generations of the index of documents: each a whole index, of which one answers.
+generations = sa.Table(
+    "generations",
     metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    #: The setting its embedding model was named by: empty for the default, null where nobody wrote it down.
+    sa.Column("model", Words(512)),
+    #: What its vectors and its pieces are made with; null for one that was never rebuilt.
+    sa.Column("space", Prose),
+    sa.Column("cut", sa.String(64)),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("live_at", sa.Float),
+)
+
+#: What has been indexed, by generation and source: the manifest the vector index is rebuilt and checked from.
+indexed = sa.Table(
+    "indexed",
+    metadata,
+    #: 0 in a store whose index has no generations.
+    sa.Column("generation", sa.Integer, primary_key=True),
     sa.Column("source", Words(512), primary_key=True),
     sa.Column("doc_id", Words(512), primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False),
@@ -137,4 +154,18 @@ documents = sa.Table(
     sa.Column("indexed_at", sa.Float, nullable=False),
     #: The source's own mark of what was stored (`core.model.Document.version`); null where it gives none.
     sa.Column("version", Prose),
+)
+
+#: How the last sync of each source went.
+syncs = sa.Table(
+    "syncs",
+    metadata,
+    sa.Column("generation", sa.Integer, primary_key=True),
+    sa.Column("source", Words(512), primary_key=True),
+    #: What the source is opened by.
+    sa.Column("spec", Prose, nullable=False),
+    #: When the last one that succeeded began.
+    sa.Column("synced_at", sa.Float),
+    #: Why the last one failed, if it did.
+    sa.Column("error", Prose),
 )

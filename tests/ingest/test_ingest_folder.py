@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from core.errors import DocumentError
 from core.model import Document, Tier
 from ingest.folder import FolderSource
-from ingest.sources import Skipped
+from ingest.sources import Held, Skipped
 
 
 @pytest.fixture(name="docs")
@@ -32,6 +34,7 @@ def listed(folder: Path) -> dict[str, str]:
     return {
         item.doc_id if isinstance(item, Skipped) else item.id: item.reason if isinstance(item, Skipped) else item.title
         for item in FolderSource(folder).documents()
+        if not isinstance(item, Held)
     }
 
 
@@ -135,3 +138,87 @@ def test_a_folder_that_is_gone_is_a_failure_not_an_empty_list(docs: Path):
 
     with pytest.raises(DocumentError, match=r"docs.*not there.*stays as it is"):
         list(source.documents())
+
+
+def later(folder: Path, *, docs_url: str | None = None) -> FolderSource:
+    """The folder's source, as it is read when everything in it has been there for a minute."""
+    return FolderSource(folder, docs_url=docs_url, clock_ns=lambda: time.time_ns() + 60_000_000_000)
+
+
+def versions(source: FolderSource) -> dict[str, str]:
+    return {item.id: item.version for item in source.documents() if isinstance(item, Document) and item.version}
+
+
+def held(source: FolderSource, known: dict[str, str]) -> list[str]:
+    return [item.doc_id for item in source.documents(known) if isinstance(item, Held)]
+
+
+def grown(path: Path) -> None:
+    path.write_text("# Title\n\nmore words")
+
+
+def of_the_same_length(path: Path) -> None:
+    path.write_text("# Title\n\nWORDS")
+
+
+def of_the_same_length_and_time(path: Path) -> None:
+    """What `cp -p` and `rsync -t` do."""
+    before = path.stat()
+    of_the_same_length(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replaced_by_a_rename(path: Path) -> None:
+    before = path.stat()
+    other = path.with_name("other.tmp")
+    other.write_text("# Title\n\nWORDS")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(path)
+
+
+def test_a_file_that_is_as_it_was_is_not_opened(docs: Path):
+    """A look at its size and times is enough. Those that are no documents are looked at again."""
+    put(docs, "a.md")
+    put(docs, "empty.md", "")
+    path = put(docs, "b.md")
+    known = versions(later(docs))
+    os.rename(path, docs / "c.md")
+
+    assert (sorted(known), held(later(docs), known)) == (["a.md", "b.md"], ["a.md"])
+
+
+@pytest.mark.parametrize("change", [grown, of_the_same_length, of_the_same_length_and_time, replaced_by_a_rename])
+def test_a_changed_file_is_read_however_it_was_changed(docs: Path, change: Callable[[Path], None]):
+    """By its size, its time, the time of its last change, or its inode."""
+    path = put(docs, "a.md")
+    put(docs, "b.md")
+    known = versions(later(docs))
+    time.sleep(0.02)  # a file system's clock ticks every few milliseconds
+    change(path)
+
+    assert held(later(docs), known) == ["b.md"]
+
+
+def test_a_file_changed_just_now_is_read_again_next_time(docs: Path):
+    """It could change once more without its time telling."""
+    put(docs, "a.md")
+
+    assert versions(FolderSource(docs)) == {}
+
+
+def test_another_address_reads_everything_again(docs: Path):
+    """It stands in every document."""
+    put(docs, "a.md")
+
+    assert held(later(docs, docs_url="https://wiki/d"), versions(later(docs))) == []
+
+
+def test_a_linked_document_is_held_like_any_other(docs: Path):
+    """By the file that the link leads to."""
+    target = put(docs, ".data/mounted.md")
+    (docs / "mounted.md").symlink_to(".data/mounted.md")
+    known = versions(later(docs))
+    before = held(later(docs), known)
+    grown(target)
+
+    assert (before, held(later(docs), known)) == (["mounted.md"], [])

@@ -12,7 +12,7 @@ import pytest
 from core.errors import RepositoryError
 from core.model import Document
 from ingest.git_docs import GitSource, is_repository
-from ingest.sources import Skipped
+from ingest.sources import Held, Skipped
 
 
 def git(repo: Path, *args: str, at: str = "2024-01-01T00:00:00Z") -> str:
@@ -161,3 +161,63 @@ def test_a_repository_is_told_from_a_folder(repo: Path, tmp_path: Path):
         False,
         False,
     ]
+
+
+def versions(source: GitSource) -> dict[str, str]:
+    return {item.id: item.version for item in documents(source) if item.version}
+
+
+def read_again(source: GitSource, known: dict[str, str]) -> dict[str, int | None]:
+    """Id to the month it last changed, of those that are not held."""
+    listed = list(source.documents(known))
+    assert {item.doc_id if isinstance(item, (Held, Skipped)) else item.id for item in listed} >= known.keys()
+    return {item.id: item.updated_at and item.updated_at.month for item in listed if isinstance(item, Document)}
+
+
+def test_a_document_that_no_commit_touched_is_not_read(repo: Path):
+    """Neither at the same commit, nor after one that touched others; a new one has its time."""
+    known = versions(GitSource(repo))
+    same = read_again(GitSource(repo), known)
+    commit(repo, "2024-03-01T00:00:00Z", wiki__a_md="# A\n\ny", wiki__new_md="# New")
+
+    assert (same, read_again(GitSource(repo), known)) == ({}, {"wiki/a.md": 3, "wiki/new.md": 3})
+
+
+def test_versions_of_several_commits_are_read_as_one(repo: Path):
+    """What was stored later is held as of later; what only then changed is read."""
+    known = versions(GitSource(repo))
+    commit(repo, "2024-03-01T00:00:00Z", wiki__a_md="# A\n\ny")
+    known |= {path: version for path, version in versions(GitSource(repo)).items() if path == "wiki/a.md"}
+    commit(repo, "2024-04-01T00:00:00Z", runbooks__disk_md="# Disk\n\nthird")
+
+    assert read_again(GitSource(repo), known) == {"runbooks/disk.md": 4}
+
+
+def test_a_document_changed_and_changed_back_has_a_new_time(repo: Path):
+    """The content is as it was, and yet somebody looked at it since."""
+    known = versions(GitSource(repo))
+    commit(repo, "2024-03-01T00:00:00Z", wiki__a_md="# A\n\ny")
+    commit(repo, "2024-04-01T00:00:00Z", wiki__a_md="# A\n\nx")
+
+    assert read_again(GitSource(repo), known) == {"wiki/a.md": 4}
+
+
+def test_a_rewritten_history_is_read_anew(repo: Path):
+    """The commit as of which a version was true is not on the main line any more."""
+    known = versions(GitSource(repo))
+    git(repo, "commit", "-q", "--amend", "-m", "other words", at="2024-06-01T00:00:00Z")
+
+    assert read_again(GitSource(repo), known) == {"runbooks/disk.md": 6, "wiki/a.md": 1}
+
+
+@pytest.mark.parametrize("version", ["", "x", "a b c", "reading-1 100644 sha - - head"])
+def test_a_version_that_is_not_ours_is_no_reason_to_hold(repo: Path, version: str):
+    """From another time or another source under the same name."""
+    assert read_again(GitSource(repo), {"wiki/a.md": version}) == {"runbooks/disk.md": 2, "wiki/a.md": 1}
+
+
+def test_another_address_reads_everything_again(repo: Path):
+    """It stands in every document; times are still known without the whole history."""
+    known = versions(GitSource(repo))
+
+    assert read_again(GitSource(repo, docs_url="https://wiki/h"), known) == {"runbooks/disk.md": 2, "wiki/a.md": 1}

@@ -157,7 +157,7 @@ queue.launch()
 if die:
     queue.sync(["a", "b", "c"])
 print(done.wait(30))
-DBOS.destroy(workflow_completion_timeout_sec=5)
+DBOS.destroy()
 """
 
 

@@ -315,7 +315,7 @@ def guarded(scene, tmp_path):
         on = scene(docs=(str(docs),), service_channels={}, default_channel="war-room")
         on.slack.workspace.set_group("sre", ["dana"])
         on.channel = on.slack.add_channel("war-room", private=True, members=[on.slack.bot, "dana"])
-        on.wait(lambda: on.server.library and on.server.library.index.count())
+        on.wait(lambda: on.server.library and on.server.library.current().index.count())
         return on
 
     return make

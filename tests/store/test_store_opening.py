@@ -106,7 +106,7 @@ def test_looking_at_a_store_s_revision_changes_nothing(any_store_url):
     open_store(any_store_url).close()
     after = revision_of(any_store_url)
 
-    assert (before, after) == ((None, "0002"), ("0002", "0002"))
+    assert (before, after) == ((None, "0003"), ("0003", "0003"))
 
 
 def test_a_store_written_by_a_newer_version_is_not_touched(any_store_url):

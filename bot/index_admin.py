@@ -1,0 +1,392 @@
+"""`rundown index`: how the index is, whether it holds what it should, and a new one built while the old one answers.
+
+Does: tell its state; compare it with its manifest, and mend; build the next generation from every known source, bring it up to
+date, verify it, and only then let it answer.
+Does not: open the generation that answers in a serving process (`bot.library` notices), or print (`bot.index_commands`).
+
+A rebuild may be killed anywhere. Until it swaps, the generation that answers is not touched, and running it again goes on with
+what is there. The swap is one transaction of the store; the alias of a server follows, and whoever opens the index next sets it
+if a kill came in between. The generation before is kept until the next rebuild begins.
+
+With the embedded engine each generation is a folder with a lock of its own, so a rebuild runs beside `rundown serve`. To verify
+or mend the one that answers, `serve` has to be stopped: it holds that lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.app import Library
+from bot.library import OpenModel, library_of, open_known
+from core.errors import IndexUnavailable, RundownError, UsageError
+from core.settings import Settings
+from core.store import Generation, GenerationState, Indexed, Store
+from ingest.chunking import VERSION as CUT
+from ingest.sync import SyncReport
+from ingest.workers import sync_source, sync_together
+from retrieval.chunk import space_of
+from retrieval.embedding import open_embedder
+from retrieval.generations import Difference, Shelf, differences, open_shelf, wrong_vectors
+
+#: (what, done, total or None): how long work is going.
+Progress = Callable[..., None]
+#: How often a rebuild goes back to sources that were synced into the answering generation since.
+_CATCH_UP = 3
+
+
+# -- status ------------------------------------------------------------------------------------------------------
+
+
+def status(settings: Settings, store: Store, *, shelf: Shelf | None = None) -> dict[str, Any]:
+    """How the index is, as JSON values. What the engine cannot be asked now is told under "gap".
+
+    Raises:
+        core.errors.StoreError: the store refuses.
+    """
+    shelf = shelf or open_shelf(settings)
+    live = store.live_generation(settings.embedding_model)
+    manifests = _manifests(store.of_generation(live.number))
+    wanted = sum(item.chunks for manifest in manifests.values() for item in manifest.values())
+    told: dict[str, Any] = {
+        "engine": shelf.engine,
+        "generation": live.number,
+        "model": live.model or "default",
+        "configured_model": settings.embedding_model or "default",
+        "space": live.space,
+        "pieces": None,
+        "pieces_in_manifest": wanted,
+        "bytes": shelf.size(live.number),
+        "sources": _sources(store.of_generation(live.number), manifests),
+        "generations": [_told(generation, shelf) for generation in store.generations()],
+        "gap": "",
+    }
+    index = shelf.index(live.number)
+    try:
+        told |= {"pieces": index.count(), "space": index.space() or live.space}
+    except IndexUnavailable as error:
+        told["gap"] = str(error)
+    finally:
+        index.close()
+    return told
+
+
+def _told(generation: Generation, shelf: Shelf) -> dict[str, Any]:
+    return {
+        "number": generation.number,
+        "state": generation.state.value,
+        "model": generation.model or "default",
+        "space": generation.space,
+        "cut": generation.cut,
+        "created_at": generation.created_at.isoformat(),
+        "live_at": generation.live_at.isoformat() if generation.live_at else None,
+        "bytes": shelf.size(generation.number),
+    }
+
+
+def _manifests(store: Store) -> dict[str, dict[str, Indexed]]:
+    """Source to its manifest, for every source that anything may be held of."""
+    return {source: store.manifest(source) for source in sorted(store.sources().keys() | store.syncs().keys())}
+
+
+def _sources(store: Store, manifests: Mapping[str, Mapping[str, Indexed]]) -> list[dict[str, Any]]:
+    syncs, now = store.syncs(), datetime.now(UTC)
+    rows = []
+    for source, manifest in manifests.items():
+        last = syncs.get(source)
+        at = last.synced_at if last else None
+        rows.append(
+            {
+                "source": source,
+                "documents": len(manifest),
+                "pieces": sum(item.chunks for item in manifest.values()),
+                "synced_at": at.isoformat() if at else None,
+                "age_s": round((now - at).total_seconds(), 1) if at else None,
+                "error": last.error if last else None,
+            }
+        )
+    return rows
+
+
+# -- verify ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether a generation holds what its manifest says."""
+
+    generation: int
+    documents: int
+    pieces: int
+    differences: tuple[Difference, ...] = ()
+    #: Why the vectors are wrong; "" if they are not.
+    vectors: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.differences and not self.vectors
+
+    @property
+    def way_out(self) -> str:
+        """What to do; "" if nothing."""
+        if self.vectors or any(not item.source for item in self.differences):
+            return "run `rundown index rebuild`: it makes a new index while this one answers"
+        return "run `rundown index verify --repair`" if self.differences else ""
+
+
+def verify(settings: Settings, store: Store, *, shelf: Shelf | None = None) -> Verdict:
+    """Compare the generation that answers with its manifest.
+
+    Raises:
+        IndexUnavailable: the index does not answer; embedded, because another process holds it.
+    """
+    shelf = shelf or open_shelf(settings)
+    live = store.live_generation(settings.embedding_model)
+    index = shelf.index(live.number)
+    try:
+        return _verdict(index, store, live.number)
+    finally:
+        index.close()
+
+
+def _verdict(index: Any, store: Store, number: int) -> Verdict:
+    manifests = _manifests(store.of_generation(number))
+    return Verdict(
+        generation=number,
+        documents=sum(map(len, manifests.values())),
+        pieces=index.count(),
+        differences=tuple(differences(index, manifests)),
+        vectors=wrong_vectors(index, index.space()),
+    )
+
+
+def repair(
+    settings: Settings,
+    store: Store,
+    *,
+    progress: Progress,
+    open_model: OpenModel = open_embedder,
+    shelf: Shelf | None = None,
+) -> Verdict:
+    """Sync again what differs, forget what should not be held, and compare once more.
+
+    A source that cannot be read now is no failure: what differs of it is synced when it can be.
+
+    Raises:
+        IndexUnavailable: the index does not answer.
+    """
+    shelf = shelf or open_shelf(settings)
+    live = store.live_generation(settings.embedding_model)
+    mended = store.of_generation(live.number)
+    library = library_of(settings, shelf, store, live, open_model(live.model))
+    try:
+        found = [item for item in _verdict(library.index, store, live.number).differences if item.source]
+        for item in found:
+            if item.orphan:
+                library.index.delete(item.source, item.doc_id)
+            else:
+                mended.forget_indexed(item.source, item.doc_id)
+        hurt = {item.source for item in found if not item.orphan}
+        specs = [spec for source, spec in _specs(settings, mended).items() if source in hurt]
+        sync_together(specs, _syncing(settings, mended, library, progress), workers=1)
+        return _verdict(library.index, store, live.number)
+    finally:
+        library.index.close()
+
+
+# -- rebuild -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuilt:
+    """What a rebuild did."""
+
+    generation: int
+    #: The one that answered before, and whether it is still kept.
+    before: int
+    kept: bool
+    model: str
+    #: Whether it went on with what an earlier run had begun.
+    resumed: bool
+    documents: int
+    pieces: int
+    reports: tuple[SyncReport, ...]
+
+
+def rebuild(
+    settings: Settings,
+    store: Store,
+    *,
+    model: str | None = None,
+    drop_old: bool = False,
+    workers: int = 1,
+    progress: Progress,
+    open_model: OpenModel = open_embedder,
+    shelf: Shelf | None = None,
+) -> Rebuilt:
+    """Build the next generation from every known source while the live one answers, verify it, and let it answer.
+
+    Args:
+        model: its embedding model; the configured one unless given.
+        drop_old: remove the generation before at once, rather than when the next rebuild begins.
+        workers: sources read at the same time.
+
+    Raises:
+        RundownError: a source cannot be read, or what was built is not whole. The live generation answers as before, and
+            running it again goes on.
+    """
+    shelf = shelf or open_shelf(settings)
+    model = model or settings.embedding_model
+    live = store.live_generation(settings.embedding_model)
+    shelf.publish(live.number)  # a rebuild that was killed after it swapped may have left it undone
+    _drop(shelf, store, [item for item in store.generations() if item.state is GenerationState.OLD])
+    embedder = open_model(model)
+    building, resumed = _building(shelf, store, model=model, space=space_of(embedder))
+    library = library_of(settings, shelf, store, building, embedder)
+    try:
+        reports = _fill(settings, store, live, building, library, workers=workers, progress=progress)
+        verdict = _verdict(library.index, store, building.number)
+    finally:
+        library.index.close()  # before the swap, so that a serving process can open it
+    if not verdict.sound:
+        raise _unsound(shelf, store, building, verdict)
+    store.make_live(building.number)
+    shelf.publish(building.number)
+    kept = not (drop_old and _drop(shelf, store, [live]))
+    return Rebuilt(
+        generation=building.number,
+        before=live.number,
+        kept=kept,
+        model=building.model or "default",
+        resumed=resumed,
+        documents=verdict.documents,
+        pieces=verdict.pieces,
+        reports=tuple(reports),
+    )
+
+
+def _drop(shelf: Shelf, store: Store, generations: Sequence[Generation]) -> bool:
+    """Remove them; whether all are gone. The files first: a kill in between is made good by the next rebuild."""
+    gone = [shelf.drop(item.number) for item in generations]
+    for item, dropped in zip(generations, gone, strict=True):
+        if dropped:
+            store.forget_generation(item.number)
+    return all(gone)
+
+
+def _building(shelf: Shelf, store: Store, *, model: str | None, space: str) -> tuple[Generation, bool]:
+    """The generation to build, and whether an earlier run began it. One begun otherwise is dropped."""
+    begun = [item for item in store.generations() if item.state is GenerationState.BUILDING]
+    same = [item for item in begun if (item.model, item.space, item.cut) == (model, space, CUT)]
+    others = [item for item in begun if item not in same[-1:]]
+    if not _drop(shelf, store, others):
+        raise IndexUnavailable(
+            f"cannot begin anew with {space}",
+            why=f"generation {others[0].number}, begun with {others[0].space}, is held by another process",
+            way_out="stop that rebuild first",
+        )
+    if same:
+        return same[-1], True
+    return store.begin_generation(model=model, space=space, cut=CUT), False
+
+
+def _fill(
+    settings: Settings,
+    store: Store,
+    live: Generation,
+    building: Generation,
+    library: Library,
+    *,
+    workers: int,
+    progress: Progress,
+) -> list[SyncReport]:
+    """Sync every known source into it, then again those that the live generation has synced since."""
+    old, new = store.of_generation(live.number), store.of_generation(building.number)
+    sync = _syncing(settings, new, library, progress)
+    reports: dict[str, SyncReport] = {}
+    wanted: Sequence[str] | None = None
+    for _ in range(_CATCH_UP):
+        specs = _specs(settings, old)
+        _refuse_unknown(old, specs)
+        for source in _manifests(new).keys() - specs.keys():  # forgotten meanwhile
+            library.ingestor.forget(source)
+            new.forget_sync(source)
+        chosen = [spec for source, spec in specs.items() if wanted is None or source in wanted]
+        found, refused = sync_together(chosen, sync, workers=workers)
+        if refused:
+            raise _unread(refused)
+        reports = {report.source: report for report in found} | reports
+        wanted = _behind(old, new)
+        if not wanted:
+            break
+    return list(reports.values())
+
+
+#: Sources whose name is what opens them.
+_OPENED_BY_NAME = ("folder:", "git:", "prometheus:", "mediawiki:", "rundown:")
+
+
+def _specs(settings: Settings, store: Store) -> dict[str, str]:
+    """Source to what opens it: what was ever synced, and what the settings name."""
+    named = {open_known(spec, settings, store).name: spec for spec in settings.docs}
+    older = {source: source for source in store.sources() if source.startswith(_OPENED_BY_NAME)}
+    return older | named | {source: last.spec for source, last in store.syncs().items()}
+
+
+def _refuse_unknown(store: Store, specs: Mapping[str, str]) -> None:
+    """What is indexed and cannot be read again must not vanish in silence."""
+    unknown = sorted(store.sources().keys() - specs.keys())
+    if unknown:
+        raise UsageError(
+            f"cannot rebuild {', '.join(unknown)}",
+            why="it was indexed before Rundown wrote down what opens a source",
+            way_out="run `rundown ingest` on it once more, or `rundown ingest --forget` it",
+        )
+
+
+def _syncing(settings: Settings, store: Store, library: Library, progress: Progress) -> Callable[[str], SyncReport]:
+    def sync(spec: str) -> SyncReport:
+        source = open_known(spec, settings, store)
+        return sync_source(
+            store, library.ingestor, source, spec=spec, progress=lambda done: progress(f"reading {source.name}", done)
+        )
+
+    return sync
+
+
+def _behind(old: Store, new: Store) -> list[str]:
+    """Sources that were synced into the live generation after they were read for the new one."""
+    read = {source: last.synced_at for source, last in new.syncs().items()}
+    found = []
+    for source, last in old.syncs().items():
+        mine = read.get(source)
+        if last.synced_at is not None and mine is not None and last.synced_at > mine:
+            found.append(source)
+    return found
+
+
+def _unread(refused: Mapping[str, RundownError]) -> RundownError:
+    reasons = "; ".join(f"{spec}: {error}" for spec, error in refused.items())
+    return RundownError(
+        "the new index was not finished, and the old one answers as before",
+        why=reasons,
+        way_out="put that right and run `rundown index rebuild` again, which goes on where it was; "
+        "a source that is gone for good: `rundown ingest --forget` it",
+    )
+
+
+def _unsound(shelf: Shelf, store: Store, building: Generation, verdict: Verdict) -> RundownError:
+    """What is wrong with the new one. What a further run could not mend is dropped, so that it begins anew."""
+    if not all(item.source for item in verdict.differences) or verdict.vectors:
+        _drop(shelf, store, [building])
+    kinds = Counter(item.what for item in verdict.differences)
+    found = [f"{what} ({count})" for what, count in kinds.items()]
+    return RundownError(
+        "the new index is not whole, and the old one answers as before",
+        why="; ".join([*found, *filter(None, [verdict.vectors])]),
+        way_out="run `rundown index rebuild` again: it stores what is missing",
+    )

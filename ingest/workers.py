@@ -1,0 +1,187 @@
+"""Many sources synced at the same time, in workers that a kill does not lose.
+
+Does: sync one source and write down how it went; sync several in threads that share one index; hand them, one workflow a
+source, to the durable queue that all processes on one database take from.
+Does not: open the index or the model, or decide when to sync.
+
+Which of the two: a command syncs in threads, and is run again if it is killed; the manifest knows what is done. `rundown serve`
+uses the queue: what it was syncing when it was killed goes on when it is back, and a source that is already being synced, here
+or by another process, is not begun twice. With the embedded index workers are threads of the one process that holds it; with a
+Qdrant server and Postgres every process of `rundown serve` takes its share.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core.errors import RundownError, StoreError, Unavailable
+from ingest.sync import Ingestor, SyncReport
+
+if TYPE_CHECKING:
+    from core.store import Store
+    from ingest.sources import Source
+
+log = logging.getLogger(__name__)
+
+#: The queue's name.
+SYNCS = "syncs"
+#: Seconds between looks at the queue: syncing is never urgent to the second, and looking costs the idle process CPU.
+POLL_S = 1.0
+#: Seconds after which a sync that no thread of its process works on, or whose process never came back, is begun again.
+LOST_AFTER_S, ABANDONED_AFTER_S = 30.0, 6 * 3600.0
+#: How long a finished sync is remembered.
+REMEMBERED = timedelta(hours=1)
+
+
+def sync_source(
+    store: Store, ingestor: Ingestor, source: Source, *, spec: str, progress: Callable[[int], None] | None = None
+) -> SyncReport:
+    """Sync one source, and write down when it was or why it could not be.
+
+    Args:
+        store: of the generation that the ingestor fills.
+        spec: what opens the source again, for a rebuild.
+
+    Raises:
+        core.errors.RundownError: as `Ingestor.sync` does, written down too.
+    """
+    began_at = time.time()
+    # A path was typed relative to where somebody stood; the source's name is not.
+    spec = source.name if source.name.startswith(("folder:", "git:", "prometheus:")) else spec
+    try:
+        report = ingestor.sync(source, progress)
+    except RundownError as error:
+        if not isinstance(error, StoreError):
+            store.note_sync(source.name, spec=spec, began_at=began_at, error=str(error))
+        raise
+    store.note_sync(source.name, spec=spec, began_at=began_at)
+    return report
+
+
+def sync_together(
+    specs: Sequence[str], sync: Callable[[str], SyncReport], *, workers: int
+) -> tuple[list[SyncReport], dict[str, RundownError]]:
+    """Sync several sources at the same time in this process. One that fails stops no other.
+
+    Args:
+        specs: what opens each; one given twice is synced once.
+        sync: syncs one; called from several threads.
+        workers: how many at the same time.
+
+    Returns:
+        The reports of those that were synced, in the order given, and why the others were not, by spec.
+    """
+    wanted = list(dict.fromkeys(specs))
+    with ThreadPoolExecutor(max(workers, 1), thread_name_prefix="sync") as pool:
+        began = {spec: pool.submit(sync, spec) for spec in wanted}
+        found, refused = [], {}
+        for spec, future in began.items():
+            try:
+                found.append(future.result())
+            except RundownError as error:
+                refused[spec] = error
+    return found, refused
+
+
+class SyncQueue:
+    """The durable queue of syncs: one workflow a source, so many at the same time in each process.
+
+    Register before DBOS is launched, `launch` after: `bot.workflow.Workflow` does both for its own queues.
+
+    Args:
+        sync: syncs what a spec opens; what it raises is written down and ends that sync alone.
+        workers: how many at the same time in this process.
+        worker: this process's name, `Settings.worker`.
+    """
+
+    def __init__(self, sync: Callable[[str], object], *, workers: int, worker: str) -> None:
+        self._sync, self._workers, self._worker = sync, workers, worker
+        #: Ids of the workflows that have a thread in this process.
+        self._running: set[str] = set()
+        self._workflow = self._register()
+
+    def launch(self) -> None:
+        """Take from the queue, first what an earlier process of this name left unfinished."""
+        from dbos import DBOS
+
+        DBOS.register_queue(
+            SYNCS, worker_concurrency=self._workers, polling_interval_sec=POLL_S, on_conflict="always_update"
+        )
+
+    def sync(self, specs: Sequence[str]) -> None:
+        """Have every source synced, and wait until each is. One that is waiting or under way is not begun again.
+
+        Raises:
+            Unavailable: some could not be synced, with the reason of each.
+        """
+        handles = {spec: self._enqueue(spec) for spec in dict.fromkeys(specs)}
+        refused = {spec: reason for spec, handle in handles.items() if (reason := handle.get_result())}
+        self._forget_finished()
+        if refused:
+            raise Unavailable(
+                "some documents could not be synced",
+                why="; ".join(f"{spec}: {reason}" for spec, reason in refused.items()),
+            )
+
+    def _enqueue(self, spec: str) -> Any:
+        from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+        once = SetEnqueueOptions(deduplication_id=f"sync:{spec}", duplication_policy="return-existing")
+        with SetWorkflowID(f"sync:{spec}:{uuid.uuid4().hex}"), once:
+            handle = DBOS.enqueue_workflow(SYNCS, self._workflow, spec)
+        status = handle.get_status()
+        if status.status == "PENDING" and self._is_lost(status):
+            log.warning("%s had lost its thread and begins again", status.workflow_id)
+            DBOS.resume_workflow(status.workflow_id)
+        return handle
+
+    def _is_lost(self, status: Any) -> bool:
+        """Whether nobody works on a workflow that counts as under way."""
+        silent_s = time.time() - (status.updated_at or status.created_at or 0) / 1000
+        if status.executor_id == self._worker:
+            return status.workflow_id not in self._running and silent_s > LOST_AFTER_S
+        return silent_s > ABANDONED_AFTER_S
+
+    def _forget_finished(self) -> None:
+        """There is one a source and round: remembered for ever they would fill the database."""
+        from dbos import DBOS
+
+        before = (datetime.now(UTC) - REMEMBERED).isoformat()
+        finished = DBOS.list_workflows(
+            queue_name=SYNCS, completed_before=before, load_input=False, load_output=False, limit=1000
+        )
+        if finished:
+            DBOS.delete_workflows([status.workflow_id for status in finished])
+
+    def _register(self) -> Callable[[str], str]:
+        """Hand the workflow to DBOS. It returns why the source could not be synced, "" when it was."""
+        from dbos import DBOS
+
+        def body(spec: str) -> str:
+            try:
+                self._sync(spec)
+            except RundownError as error:
+                return str(error)
+            except Exception as error:
+                log.exception("the sync of %s failed in a way nobody foresaw", spec)
+                return f"{type(error).__name__}: {error}"
+            return ""
+
+        step: Callable[[str], str] = DBOS.step(name="sync")(body)
+
+        def sync(spec: str) -> str:
+            workflow_id = str(DBOS.workflow_id)
+            self._running.add(workflow_id)
+            try:
+                return step(spec)
+            finally:
+                self._running.discard(workflow_id)
+
+        registered: Callable[[str], str] = DBOS.workflow(name="sync")(sync)
+        return registered
