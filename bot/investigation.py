@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.past import with_endings, with_recurrence
 from core.access import PUBLIC, Audience
 from core.errors import RundownError, Unavailable
 from core.model import Draft, Evidence, Incident, Ranking, Section, Tier, from_json, to_json
@@ -51,6 +52,8 @@ class Gathered:
     evidence: tuple[Evidence, ...] = ()
     #: What is told of incidents like this one, each sentence citing the evidence by its id.
     past: tuple[Section, ...] = ()
+    #: How often the same alert fired for the same service before.
+    seen_before: int = 0
     gaps: tuple[str, ...] = ()
     #: Whether every part that is configured answered: if not, it is worth asking again later.
     whole: bool = True
@@ -146,6 +149,7 @@ class Investigator:
         return Gathered(
             evidence=tuple(replace(item, id=ids[item.id]) for item in found),
             past=recall(similar, incident.created_at, ids) if similar else (),
+            seen_before=similar.recurrence.times if similar and similar.recurrence else 0,
             gaps=tuple(dict.fromkeys(filter(None, (gap, None if gap else past_gap)))),
             whole=whole and past_gap is None,
             seconds=time.monotonic() - started,
@@ -256,7 +260,9 @@ class Investigator:
         started = time.monotonic()
         incident = clean(incident)
         summary = self.drafter.summary(incident, gathered.evidence, ranked.ranking)
+        summary = with_recurrence(summary, gathered.past, gathered.evidence, counted=gathered.seen_before > 0)
         mitigation = self.drafter.mitigation(incident, gathered.evidence, ranked.ranking)
+        mitigation = with_endings(mitigation, gathered.past)
         pieces = {item.id: item.piece for item in gathered.evidence}
         return Drafted(summary=summary, mitigation=mitigation, pieces=pieces, seconds=time.monotonic() - started)
 

@@ -46,6 +46,8 @@ _EAST, _WEST = timedelta(hours=14), timedelta(hours=12)
 _LONGEST = 300
 #: A shorter key may stand in any text by chance.
 _LONG_KEY = 6
+#: With fewer words an ending says that it ended, not how.
+_MEAGRE = 4
 #: A name that so many hold, or this part of all, tells none of them apart.
 _FEW, _COMMON = 2, 0.25
 _END_HEADING = re.compile(
@@ -451,6 +453,8 @@ def _endings(member: Candidate) -> Iterable[Ending]:
         for evidence_id, said in member.told.end:
             sentences = telling(said.text)
             text = " ".join(sentences[:2] or said.text.split("\n")[:1])
+            if sentences and len(text.split()) < _MEAGRE:
+                text = " ".join(said.text.split())  # "Resolved." says nothing without what stands before it
             yield Ending(
                 text=_short(text), author=said.author, at=said.at, mitigated=bool(sentences), evidence=evidence_id
             )

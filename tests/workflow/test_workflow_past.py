@@ -1,0 +1,131 @@
+"""What the card says of the past: gathered by the real search, worded in the real draft."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.investigation import Gathered, Investigator, Ranked
+from core.access import PUBLIC
+from core.model import Document, Incident, Tier, from_json, to_json
+from core.store import Store, open_store
+from ingest.sources import ListSource
+from ingest.sync import Ingestor
+from prompts.drafter import Drafter
+from retrieval.embedding import HashEmbedder
+from retrieval.index import EdgeIndex
+from retrieval.retriever import Retriever
+from retrieval.story import ALERT, Said, Story, tell
+
+NOW = Incident(
+    id="pd:Q9",
+    title="CheckoutPoolExhausted",
+    description="No free database connections in checkout.",
+    service="checkout",
+    created_at=datetime(2026, 5, 14, 3, 12, tzinfo=UTC),
+)
+
+
+def past(number: int, began: datetime, words: str) -> Document:
+    """An earlier firing of the same alert, as PagerDuty's reader writes it down."""
+    ended = began.replace(hour=began.hour + 1)
+    story = Story(
+        title=NOW.title,
+        began=began,
+        ended=ended,
+        service="checkout",
+        number=number,
+        alert=((ALERT, NOW.title),),
+        description=NOW.description,
+        notes=(Said(at=ended, author="Anna Ito", text=words),),
+    )
+    return Document(
+        id=f"Q{number}",
+        source="pagerduty:test",
+        title=NOW.title,
+        text=tell(story),
+        tier=Tier.PAST_INCIDENT,
+        service="checkout",
+        updated_at=ended,
+        occurred_at=ended,
+    )
+
+
+@pytest.fixture(name="investigator")
+def _investigator(tmp_path: Path) -> Iterator[tuple[Investigator, Ingestor]]:
+    store: Store = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    index, embedder = EdgeIndex(tmp_path / "index"), HashEmbedder()
+    retriever = Retriever(index, embedder)
+    made = Investigator(documents=lambda: retriever, commits=lambda: None, drafter=Drafter(None, timeout_s=1))
+    yield made, Ingestor(store, index, embedder)
+    index.close()
+    store.close()
+
+
+def told(investigator: Investigator) -> tuple[Gathered, str, str]:
+    """What was gathered, and the words of summary and mitigation."""
+    gathered = investigator.gather(NOW, PUBLIC)
+    drafted = investigator.draft(NOW, gathered, Ranked())
+    return gathered, *(
+        " ".join(item.text for item in draft.sentences) for draft in (drafted.summary, drafted.mitigation)
+    )
+
+
+def test_the_card_says_how_often_and_what_helped(investigator: tuple[Investigator, Ingestor]):
+    """Counted, quoted, with who said so; what comes later than the incident is neither."""
+    asks, ingestor = investigator
+    ingestor.sync(
+        ListSource(
+            "pagerduty:test",
+            past(1, datetime(2026, 3, 2, 9, tzinfo=UTC), "Widened the pool, errors fell. Resolved."),
+            past(2, datetime(2026, 4, 7, 9, tzinfo=UTC), "Rolled back 3f2c1ab, errors fell. Resolved."),
+            past(3, datetime(2026, 6, 7, 9, tzinfo=UTC), "Never read: resolved by a restart."),
+        )
+    )
+
+    gathered, summary, mitigation = told(asks)
+
+    assert gathered.seen_before == 2
+    assert "Third time since March" in summary
+    assert "Rolled back 3f2c1ab, errors fell" in summary
+    assert "Anna Ito" in summary
+    assert "Widened the pool" in mitigation
+    assert "restart" not in summary + mitigation
+    assert from_json(Gathered, to_json(gathered)) == gathered
+
+
+def test_a_command_in_a_past_note_is_no_advice(investigator: tuple[Investigator, Ingestor]):
+    """What somebody typed then is not told as a step now, nor a link or mention shown."""
+    asks, ingestor = investigator
+    ingestor.sync(
+        ListSource(
+            "pagerduty:test",
+            past(1, datetime(2026, 3, 2, 9, tzinfo=UTC), "Resolved with kubectl delete pod checkout-1 --force."),
+            past(2, datetime(2026, 3, 9, 9, tzinfo=UTC), "Mitigated, see https://evil.example/?x and ask <!channel>."),
+        )
+    )
+
+    _, summary, mitigation = told(asks)
+
+    assert [bad for bad in ("kubectl", "evil.example", "<!channel>") if bad in summary + mitigation] == []
+
+
+def test_nothing_alike_is_not_made_up(investigator: tuple[Investigator, Ingestor]):
+    """Another service's other alert is not this one's past."""
+    asks, ingestor = investigator
+    other = Document(
+        id="Q7",
+        source="pagerduty:test",
+        title="CertificateExpired",
+        text="# CertificateExpired\n\nThe edge's certificate had expired; it was renewed.",
+        tier=Tier.PAST_INCIDENT,
+        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    ingestor.sync(ListSource("pagerduty:test", other))
+
+    gathered, summary, _ = told(asks)
+
+    assert (gathered.seen_before, gathered.past, "time since" in summary) == (0, (), False)
