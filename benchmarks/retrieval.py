@@ -1,120 +1,260 @@
-"""Retrieval quality on your own documents and questions, ours beside three plain ways.
+"""Retrieval quality on your own documents and questions: ours beside four plain ways, in one run.
 
-    python -m benchmarks.retrieval --corpus FOLDER --queries QUERIES.jsonl [--index FOLDER] [--model NAME]
+    python -m benchmarks.retrieval --corpus FOLDER --queries QUERIES.jsonl [--index FOLDER] [--chart quality.png]
 
-QUERIES: a line each of `{"query_id", "text", "difficulty"?, "relevant": [document id…]}`; ids are paths relative to the
-folder, with or without the suffix and the first folder. The repository ships no such files.
+QUERIES: a line each of `{"query_id", "text", "relevant": [document id…], "difficulty"?, "kind"?, "source"?}`; ids are paths
+relative to the folder, with or without the suffix and the first folder. The repository ships no such files.
 
-Does: ingest the folder, ask every question in four ways over the same index, and print hit@1, hit@5 and mean reciprocal
-rank for each difficulty, with the milliseconds a question took.
-Does not: tune anything, or write outside `--index` (a temporary folder unless it is given, to be used again).
+Does: ingest the folder, ask every question in each way over the same index, and print quality by difficulty, kind and source with
+bootstrap intervals of the difference to plain fusion, what each stage adds, how sure answers are, milliseconds and memory.
+Does not: tune anything, or write outside `--index` (a temporary folder unless it is given, to be used again), `--json` and `--chart`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import statistics
+import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from core.access import PUBLIC
+import numpy as np
+
+from benchmarks.retrieval_measures import MEASURES, Query, compared, curve, draw, measures, point
+from benchmarks.retrieval_ways import (
+    STAGES,
+    Remembering,
+    Way,
+    by_meaning,
+    by_words,
+    llama_index,
+    ours,
+    plain_fusion,
+    surety,
+)
+from core.model import Document
 from core.store import open_store
 from ingest.sources import open_source
 from ingest.sync import Ingestor
-from retrieval.chunk import Scope, View
-from retrieval.embedding import Embedder, open_embedder
+from retrieval.answering import ANSWERS
+from retrieval.embedding import open_embedder
 from retrieval.index import EdgeIndex
-from retrieval.retriever import Retriever
-from retrieval.sparse import encode_query
 
-Way = Callable[[str], list[str]]
+OURS, WORDS, FUSION, LLAMA = "rundown", "BM25, words split", "plain fusion (RRF 60)", "LlamaIndex default"
+#: Questions asked a second time, for the time without embedding.
+_TIMED = 200
 
 
-def ways(index: EdgeIndex, embedder: Embedder) -> dict[str, Way]:
-    """Each way to look, from a question's text to document ids, best first."""
-    retriever = Retriever(index, embedder)
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one way gave: a row of `MEASURES` a question, milliseconds, and memory."""
 
-    def plain(views: Callable[[str], list[View]]) -> Way:
-        def look(text: str) -> list[str]:
-            hits = index.search(views(text), Scope(audience=PUBLIC), limit=200)
-            return list(dict.fromkeys(hit.chunk.doc_id for hit in hits))[:10]
+    rows: Any
+    #: Of each question when it was first asked; and of some, asked again, when the model need not read them.
+    asked_ms: tuple[float, ...]
+    again_ms: tuple[float, ...]
+    #: Peak of the whole process so far.
+    memory_mb: float
 
-        return look
 
-    def words(text: str) -> View:
-        return View(by="words", vector=encode_query(text))
+def read_queries(file: Path) -> list[Query]:
+    """The questions of a file, those left out whose line names documents to `exclude`, as the scorer does."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [
+        Query(
+            id=str(line["query_id"]),
+            text=line["text"],
+            difficulty=line.get("difficulty", "all"),
+            kind=line.get("kind", "all"),
+            source=line.get("source", "all"),
+            relevant=frozenset(line["relevant"]),
+        )
+        for line in lines
+        if not line.get("exclude")
+    ]
 
-    def meaning(text: str) -> View:
-        return View(by="meaning", vector=tuple(embedder.embed_query(text)))
 
+def run(way: Way, queries: Sequence[Query]) -> Run:
+    """Ask everything once, and some of it again."""
+    rows, asked = [], []
+    for query in queries:
+        started = time.perf_counter()
+        found = way(query.text)
+        asked.append(1000 * (time.perf_counter() - started))
+        rows.append(measures(found, query.relevant))
+    again = []
+    for query in queries[:: max(len(queries) // _TIMED, 1)]:
+        started = time.perf_counter()
+        way(query.text)
+        again.append(1000 * (time.perf_counter() - started))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Run(rows=np.array(rows), asked_ms=tuple(asked), again_ms=tuple(again), memory_mb=peak)
+
+
+def ways(index: EdgeIndex, model: Any, documents: Sequence[Document], home: Path) -> dict[str, Callable[[], Way]]:
+    """Each way to look, opened when it is its turn, with a memory of its own so that each pays for its embedding."""
     return {
-        "words alone (BM25, split)": plain(lambda text: [words(text)]),
-        f"meaning alone ({embedder.name})": plain(lambda text: [meaning(text)]),
-        "plain fusion of the two": plain(lambda text: [words(text), meaning(text)]),
-        "rundown": lambda text: [str(item.doc_id) for item in retriever.search(text, limit=10)],
+        OURS: lambda: ours(index, Remembering(model)),
+        WORDS: lambda: by_words(index),
+        f"{model.name} alone": lambda: by_meaning(index, Remembering(model)),
+        FUSION: lambda: plain_fusion(index, Remembering(model)),
+        LLAMA: lambda: llama_index(documents, Remembering(model), home),
     }
 
 
-def rank_of_first(found: Sequence[str], relevant: set[str]) -> int | None:
-    """Place of the first right answer, from 1; None if it is not among them."""
-    return next((place for place, doc_id in enumerate(found, start=1) if not relevant.isdisjoint(names(doc_id))), None)
+def ladder() -> dict[str, tuple[str, ...]]:
+    """Ours built up stage by stage, then whole but for one."""
+    up = {f"+ {stage}" if number else stage: STAGES[: number + 1] for number, stage in enumerate(STAGES)}
+    return up | {f"without {stage}": tuple(other for other in STAGES if other != stage) for stage in STAGES}
 
 
-def names(doc_id: str) -> set[str]:
-    """What a question file may call a document: its path, without its suffix, without its first folder."""
-    path = PurePosixPath(doc_id)
-    below = PurePosixPath(*path.parts[1:]) if len(path.parts) > 1 else path
-    return {str(path), str(path.with_suffix("")), str(below), str(below.with_suffix(""))}
+def split(
+    rows: Mapping[str, Any], queries: Sequence[Query], by: Callable[[Query], str], against: str
+) -> dict[str, Any]:
+    """`compared` for each group of questions."""
+    groups = [by(query) for query in queries]
+    return {
+        group: compared(rows, np.array([other == group for other in groups]), against) for group in sorted(set(groups))
+    }
 
 
-def measure(way: Way, queries: Sequence[dict[str, Any]]) -> tuple[dict[str, str], float]:
-    """A cell for each difficulty, and the milliseconds a question took."""
-    places: dict[str, list[int | None]] = defaultdict(list)
-    started = time.perf_counter()
-    for query in queries:
-        places[query.get("difficulty", "all")].append(rank_of_first(way(query["text"]), set(query["relevant"])))
-    seconds = time.perf_counter() - started
-    cells = {}
-    for difficulty, found in places.items():
-        hit1, hit5 = (sum(place is not None and place <= top for place in found) / len(found) for top in (1, 5))
-        mrr = sum(1 / place for place in found if place) / len(found)
-        cells[difficulty] = f"{hit1:.3f} {hit5:.3f} {mrr:.3f}"
-    return cells, 1000 * seconds / len(queries)
+def _group(name: str, query: Query) -> str:
+    return f"{getattr(query, name)} {query.difficulty}"
 
 
-def main() -> None:
-    """Ingest, ask, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def print_quality(title: str, groups: Mapping[str, Any], wanted: Sequence[str] = MEASURES) -> None:
+    """A block for each group: every way, each measure with its difference and the interval of that."""
+    for group, table in groups.items():
+        count = next(iter(table.values()))["n"]
+        heads = "".join(f"{measure:30}" for measure in wanted)
+        print(f"\n{f'{title} {group} (n {count})':40}{heads}".rstrip())
+        for way, cells in table.items():
+            print(f"  {way:38}" + "".join(_cell(cells[measure]) for measure in wanted).rstrip())
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    low, high = cell["difference_interval"]
+    told = "" if low == high == 0 else f"{cell['difference']:+.3f} [{low:+.3f} {high:+.3f}]"
+    return f"{cell['mean']:.3f} {told}".ljust(30)
+
+
+def print_answers(points: Sequence[Mapping[str, float]], chosen: Mapping[str, float]) -> None:
+    """How right answers are, by how many questions are answered."""
+    print(
+        "\nanswers: share of questions answered, of those first right and one of five right; share answered of the same questions"
+        "\nwith their right documents taken out; share right if every second question is such a one"
+    )
+    print(f"{'':2}{'from':>8}{'answered':>10}{'first':>8}{'five':>8}{'taken out':>11}{'mixed':>8}")
+    for number, at in enumerate((*points, chosen)):
+        mark = "* in use" if number == len(points) else ""
+        print(
+            f"{'':2}{at['threshold']:8.3f}{at['coverage']:10.3f}{at['first']:8.3f}{at['five']:8.3f}{at['false']:11.3f}"
+            f"{at['mixed']:8.3f}  {mark}".rstrip()
+        )
+
+
+def print_cost(runs: Mapping[str, Run]) -> dict[str, dict[str, float]]:
+    """Milliseconds and memory of each way; the same as a table."""
+    print(
+        f"\n{'milliseconds a question':32}{'p50':>8}{'p95':>8}   without embedding{'p50':>8}{'p95':>8}   peak MB so far"
+    )
+    table = {}
+    for way, done in runs.items():
+        cells = {
+            "p50_ms": statistics.median(done.asked_ms),
+            "p95_ms": float(np.percentile(done.asked_ms, 95)),
+            "without_p50_ms": statistics.median(done.again_ms),
+            "without_p95_ms": float(np.percentile(done.again_ms, 95)),
+            "memory_mb": done.memory_mb,
+        }
+        one, two, three, four, memory = cells.values()
+        print(f"  {way:30}{one:8.1f}{two:8.1f}{'':20}{three:8.1f}{four:8.1f}{memory:17.0f}")
+        table[way] = cells
+    return table
+
+
+def report(index: EdgeIndex, model: Any, documents: Sequence[Document], queries: Sequence[Query], args: Any) -> None:
+    """Ask, print, and write what was asked for."""
+    runs = {}
+    home = args.index or Path(args.scratch)
+    for name, opened in ways(index, model, documents, home).items():
+        print(f"asking {len(queries)} questions: {name}", file=sys.stderr)
+        runs[name] = run(opened(), queries)
+    rows = {name: done.rows for name, done in runs.items()}
+    told = {"difficulty": split(rows, queries, lambda query: query.difficulty, FUSION)}
+    print_quality("difficulty", told["difficulty"])
+    few = {name: rows[name] for name in (OURS, FUSION, LLAMA)}
+    for name in ("kind", "source"):
+        told[name] = split(few, queries, partial(_group, name), FUSION)
+        print_quality(name, told[name], ("hit@5", "nDCG@10"))
+
+    remembering = Remembering(model)
+    if args.stages:
+        print(
+            "\nstages: what each adds, built up from the first; then the whole without one. Differences are to the whole"
+        )
+        steps = {OURS: rows[OURS]}
+        for name, stages in ladder().items():
+            print(f"asking {len(queries)} questions: {name}", file=sys.stderr)
+            way = ours(index, remembering, stages)
+            steps[name] = np.array([measures(way(query.text), query.relevant) for query in queries])
+        told["stages"] = split(steps, queries, lambda query: query.difficulty, OURS)
+        print_quality("difficulty", told["stages"], ("hit@5", "nDCG@10", "MRR"))
+
+    print(f"asking {len(queries)} questions with and without their answers", file=sys.stderr)
+    sureties = [surety(index, remembering, query) for query in queries]
+    told["answers"] = {"curve": curve(sureties), "in_use": point(sureties, ANSWERS)}
+    print_answers(told["answers"]["curve"], told["answers"]["in_use"])
+    told["cost"] = print_cost(runs)
+    if args.json:
+        args.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    if args.chart:
+        draw(args.chart, told["difficulty"], sureties, ANSWERS)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.retrieval",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python -m benchmarks.retrieval --corpus ~/runbooks --queries cases.jsonl --index /tmp/i --chart q.png",
+    )
     parser.add_argument("--corpus", type=Path, required=True, help="folder or git repository of documents")
     parser.add_argument("--queries", type=Path, required=True, help="JSON lines of questions with right answers")
     parser.add_argument("--index", type=Path, help="keep the index here and use it again")
     parser.add_argument("--model", help="embedding model; the carried MiniLM by default")
-    args = parser.parse_args()
-    queries = [json.loads(line) for line in args.queries.read_text(encoding="utf-8").splitlines() if line.strip()]
+    parser.add_argument("--json", type=Path, help="write all numbers here")
+    parser.add_argument("--chart", type=Path, help="draw a chart here, .png or .svg")
+    parser.add_argument("--no-stages", dest="stages", action="store_false", help="leave out what each stage adds")
+    return parser.parse_args(arguments)
 
-    with tempfile.TemporaryDirectory() as scratch:
-        home = args.index or Path(scratch)
-        store, index, embedder = (
-            open_store(f"sqlite:///{home / 'store.sqlite'}"),
-            EdgeIndex(home / "index"),
-            open_embedder(args.model),
-        )
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Ingest, ask, print."""
+    args = parse(arguments)
+    queries = read_queries(args.queries)
+    with tempfile.TemporaryDirectory() as args.scratch:
+        home = args.index or Path(args.scratch)
+        home.mkdir(parents=True, exist_ok=True)
+        model = open_embedder(args.model)
+        store, index = open_store(f"sqlite:///{home / 'store.sqlite'}"), EdgeIndex(home / "index")
+        source = open_source(args.corpus)
         started, worked = time.perf_counter(), time.process_time()
-        report = Ingestor(store, index, embedder).sync(open_source(args.corpus))
+        done = Ingestor(store, index, model).sync(source)
         wall, cpu = time.perf_counter() - started, time.process_time() - worked
-        print(f"{report.seen} documents, {index.count()} pieces: {wall:.0f} s, {cpu:.0f} s of them computing")
-        difficulties = sorted({query.get("difficulty", "all") for query in queries})
-        counts = {name: sum(query.get("difficulty", "all") == name for query in queries) for name in difficulties}
-        print(
-            f"{'hit@1 hit@5 MRR':40}" + "".join(f"{name} (n {counts[name]})".ljust(20) for name in difficulties) + "ms"
-        )
-        for name, way in ways(index, embedder).items():
-            cells, ms = measure(way, queries)
-            print(f"{name:40}" + "".join(cells[key].ljust(20) for key in difficulties) + f"{ms:.1f}", flush=True)
+        print(f"{done.seen} documents, {index.count()} pieces: {wall:.0f} s, {cpu:.0f} s of them computing")
+        print(f"Differences are to {FUSION}, with 95 % intervals by paired bootstrap.")
+        model.embed_query("ready")  # loading it is nobody's first question
+        documents = [item for item in source.documents({}) if isinstance(item, Document)]
+        report(index, model, documents, queries, args)
         index.close()
         store.close()
 

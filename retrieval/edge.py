@@ -1,7 +1,8 @@
 """The embedded engine: Qdrant's own, in this process, its files in one folder.
 
 Does: open the folder on first use, and say plainly when another process holds it.
-Does not: build a nearest-neighbour graph: a scan of 10,000 pieces takes 0.4 ms, of 100,000 6 ms.
+Does not: build a nearest-neighbour graph: a filtered scan of 100,000 pieces takes about 15 ms (`benchmarks.index_scale`), and
+`optimize`, which would build one, holds Python's lock for a minute and a half.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from retrieval.chunk import (
     digests_of,
     from_payload,
     hit_from,
+    other_tiers,
     refuse_other_length,
     refuse_other_space,
     seen_from,
@@ -110,7 +112,7 @@ class EdgeIndex:
         import qdrant_edge as q
 
         wanted = self._wanted(scope)
-        if not views or not wanted["access"]:
+        if not views or not all(wanted.values()):
             return [[] for _ in views]
         requests = [
             q.QueryRequest(
@@ -291,6 +293,9 @@ def _filter(wanted: dict[str, list[str]], scope: Scope, service: str | None) -> 
     import qdrant_edge as q
 
     wanted = wanted | ({"service": [service]} if service else {})
+    others = other_tiers(wanted.pop("tier", None))
     must: list[Any] = [q.FieldCondition(key, match=q.MatchAny(values)) for key, values in wanted.items()]
+    must_not: list[Any] = [q.FieldCondition("tier", match=q.MatchAny(others))] if others else []
     late = [] if scope.before is None else [q.RangeFloat(gte=scope.before.timestamp())]
-    return q.Filter(must=must, must_not=[q.FieldCondition("known_at", range=bound) for bound in late])
+    must_not += [q.FieldCondition("known_at", range=bound) for bound in late]
+    return q.Filter(must=must, must_not=must_not)

@@ -30,6 +30,7 @@ from retrieval.chunk import (
     digests_of,
     from_payload,
     hit_from,
+    other_tiers,
     refuse_other_length,
     refuse_other_space,
     seen_from,
@@ -133,7 +134,7 @@ class ServerIndex:
         from qdrant_client import models as m
 
         wanted = self._wanted(scope)
-        if not views or not wanted["access"]:
+        if not views or not all(wanted.values()):
             return [[] for _ in views]
         requests = [
             m.QueryRequest(
@@ -307,8 +308,9 @@ def _filter(wanted: dict[str, list[str]], scope: Scope, service: str | None) -> 
     from qdrant_client import models as m
 
     wanted = wanted | ({"service": [service]} if service else {})
+    others = other_tiers(wanted.pop("tier", None))
     must: list[Any] = [m.FieldCondition(key=key, match=m.MatchAny(any=values)) for key, values in wanted.items()]
-    late: list[Any] = []
+    late: list[Any] = [m.FieldCondition(key="tier", match=m.MatchAny(any=others))] if others else []
     if scope.before is not None:
-        late = [m.FieldCondition(key="known_at", range=m.Range(gte=scope.before.timestamp()))]
+        late += [m.FieldCondition(key="known_at", range=m.Range(gte=scope.before.timestamp()))]
     return m.Filter(must=must, must_not=late)
