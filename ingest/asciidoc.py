@@ -1,6 +1,7 @@
 """AsciiDoc into Markdown, as much of it as an operations page uses.
 
-Does: keep headings, paragraphs, lists, tables, links and listings (byte for byte).
+Does: keep headings, paragraphs, lists, tables, links and listings (byte for byte); leave out comments and what passed-through HTML
+hides, and say so.
 Does not: run includes, conditions or macros; they are left out.
 """
 
@@ -9,25 +10,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ingest.concealed import seen_markdown
+
 _HEADING = re.compile(r"(={1,6})\s+(\S.*)")
 _ATTRIBUTE = re.compile(r":!?([\w-]+)!?:(?:\s+(.*))?")
 _LISTING = re.compile(r"(-{4,}|\.{4,}|`{3,}.*)\s*")
 _FRAME = re.compile(r"(={4,}|\*{4,}|_{4,}|--|\+{4,})\s*")
 _BULLET = re.compile(r"(\*{1,5}|-)\s+(\S.*)")
 _NUMBERED = re.compile(r"(\.{1,5}|\d+\.)\s+(\S.*)")
-_DROPPED = re.compile(r"(//(?!/)|include::|ifdef::|ifndef::|ifeval::|endif::|image::|toc::|\[\[|\[#|'''|<<<)")
+_DROPPED = re.compile(r"(include::|ifdef::|ifndef::|ifeval::|endif::|image::|toc::|\[\[|\[#|'''|<<<)")
 
 
-def asciidoc_to_markdown(text: str) -> tuple[str, str]:
+def asciidoc_to_markdown(text: str) -> tuple[str, str, tuple[str, ...]]:
     """A page as Markdown.
 
     Returns:
-        Its title (empty if it tells none) and its text.
+        Its title (empty if it tells none), its text, and what no reader of the page sees and was left out, a short line each.
     """
     reader = _Reader(lines=text.split("\n"))
     while reader.at < len(reader.lines):
         _step(reader)
-    return reader.title, re.sub(r"\n{3,}", "\n\n", "\n".join(reader.out)).strip()
+    seen, hidden = seen_markdown("\n".join(reader.out))
+    comments = [f"{reader.comments} AsciiDoc comment{'s' * (reader.comments > 1)}"] if reader.comments else []
+    return reader.title, re.sub(r"\n{3,}", "\n\n", seen).strip(), (*comments, *hidden)
 
 
 @dataclass(kw_only=True)
@@ -41,6 +46,7 @@ class _Reader:
     attributes: dict[str, str] = field(default_factory=dict)
     #: The language the last `[source,bash]` line announced.
     language: str = ""
+    comments: int = 0
 
 
 def _step(reader: _Reader) -> None:
@@ -49,6 +55,9 @@ def _step(reader: _Reader) -> None:
     reader.at += 1
     if line.startswith("////"):
         _until(reader, line)
+        reader.comments += 1
+    elif line.startswith("//") and not line.startswith("///"):
+        reader.comments += 1
     elif match := _LISTING.fullmatch(line):
         _listing(reader, match[1])
     elif line.startswith("|===") or line.startswith(",==="):

@@ -14,7 +14,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
-from ingest.html import html_to_markdown
+from ingest.html import read_html
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -59,7 +59,8 @@ def storage_to_markdown(storage: str, *, site: str = "", space: str = "") -> Con
     _refuse_depth(soup)
     page = _Page(soup, site, space)
     page.simplify()
-    return Converted(text=html_to_markdown(str(soup))[1], hidden=page.hidden())
+    read = read_html(str(soup))
+    return Converted(text=read.text, hidden=(*page.hidden(), *read.hidden))
 
 
 def _escaped(storage: str) -> str:

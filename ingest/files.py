@@ -1,6 +1,6 @@
 """One file's bytes into one document, wherever the bytes came from.
 
-Does: decode, convert to Markdown, read the front matter, and name title, tier, address, times and readers.
+Does: decode, convert to Markdown, read the front matter, and name title, tier, address, times, readers and what it hides.
 Does not: open files or walk folders; see `ingest.folder` and `ingest.git_docs`.
 """
 
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from core.access import EVERYONE, group, user
 from core.model import Document, Tier
+from ingest.concealed import seen_markdown
 from ingest.postmortem import as_time, occurred_at, tier_of
 from ingest.sources import Skipped
 
@@ -22,8 +23,9 @@ MAX_BYTES = 2_000_000
 _MARKDOWN = {".md", ".markdown", ".mdx"}
 _ASCIIDOC = {".adoc", ".asciidoc", ".asc"}
 _HTML = {".html", ".htm", ".xhtml"}
+_RST = {".rst", ".rest"}
 _TEXT = {".txt", ".text"}
-SUFFIXES = _MARKDOWN | _ASCIIDOC | _HTML | _TEXT
+SUFFIXES = _MARKDOWN | _ASCIIDOC | _HTML | _RST | _TEXT
 _CHANGED = ("updated_at", "updated", "last_updated", "lastmod", "last_modified", "last_reviewed_on", "date")
 
 
@@ -32,7 +34,7 @@ class _Refused(Exception):
 
 
 def is_document(name: str) -> bool:
-    """Whether a file's name says that it is Markdown, AsciiDoc, HTML or text."""
+    """Whether a file's name says that it is Markdown, AsciiDoc, reStructuredText, HTML or text."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
@@ -55,7 +57,7 @@ def make_document(
     """
     try:
         front, body = _front_matter(_decoded(data))
-        title, text = _converted(doc_id, body)
+        title, text, hidden = _converted(doc_id, body)
         path = PurePosixPath(root, doc_id) if root else PurePosixPath(doc_id)
         tier = _tier(front, path, title, text)
         past = tier is Tier.PAST_INCIDENT
@@ -70,6 +72,7 @@ def make_document(
             updated_at=changed_at or _changed(front, past=past),
             occurred_at=occurred_at(PurePosixPath(doc_id), front, text) if past else None,
             readers=_readers(front),
+            hidden=hidden,
         )
     except _Refused as refused:
         return Skipped(doc_id=doc_id, reason=str(refused))
@@ -121,22 +124,31 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
     return {str(key).lower(): value for key, value in front.items()}, text[match.end() :]
 
 
-def _converted(doc_id: str, body: str) -> tuple[str, str]:
-    """Title as the text tells it, and the text as Markdown."""
+def _converted(doc_id: str, body: str) -> tuple[str, str, tuple[str, ...]]:
+    """Title as the text tells it, the text as Markdown, and what was taken out that no reader sees."""
     suffix = PurePosixPath(doc_id).suffix.lower()
+    hidden: tuple[str, ...] = ()
     if suffix in _HTML:
-        from ingest.html import html_to_markdown
+        from ingest.html import read_html
 
-        title, text = html_to_markdown(body)
+        page = read_html(body)
+        title, text, hidden = page.title, page.text, page.hidden
     elif suffix in _ASCIIDOC:
         from ingest.asciidoc import asciidoc_to_markdown
 
-        title, text = asciidoc_to_markdown(body)
+        title, text, hidden = asciidoc_to_markdown(body)
+    elif suffix in _RST:
+        from ingest.rst import rst_to_markdown
+
+        title, text, hidden = rst_to_markdown(body)
+    elif suffix in _MARKDOWN:
+        text, hidden = seen_markdown(body)
+        title = _first_heading(text)
     else:
-        title, text = (_first_heading(body) if suffix in _MARKDOWN else ""), body
+        title, text = "", body
     if not text.strip():
         raise _Refused("empty")
-    return title, text
+    return title, text, hidden
 
 
 def _first_heading(text: str) -> str:

@@ -1,14 +1,17 @@
 """HTML into Markdown, as much of it as an operations page uses.
 
 Does: keep headings, paragraphs, lists, tables, links and code (byte for byte); drop scripts, navigation and what a
-reader would not see.
+reader would not see, and say what that was.
 Does not: fetch anything, or keep images and styling.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from ingest.concealed import seen_html
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -43,43 +46,44 @@ _BLOCKS = {
     "dt",
     "dd",
 }
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
-def html_to_markdown(html: str) -> tuple[str, str]:
-    """A page as Markdown.
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page that was read."""
 
-    Returns:
-        Its title (empty if it tells none) and its text.
+    #: Empty if it tells none.
+    title: str
+    #: Markdown.
+    text: str
+    #: What no reader of the page sees and was left out, a short line each.
+    hidden: tuple[str, ...] = ()
+
+
+def read_html(html: str) -> Page:
+    """A page as Markdown, and what it hides.
 
     Raises:
         RecursionError: the page is nested deeper than any real page is.
     """
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(html, "html.parser")
+    seen, hidden = seen_html(html)
+    soup = BeautifulSoup(seen, "html.parser")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
     heading = soup.find("h1")
     if heading is not None:
         title = " ".join(heading.get_text().split()) or title
-    root = _body(soup)
-    blocks = [block for block in _blocks(root) if block.strip()]
-    return title, "\n\n".join(blocks)
+    blocks = [block for block in _blocks(_body(soup)) if block.strip()]
+    return Page(title=title, text="\n\n".join(blocks), hidden=hidden)
 
 
 def _body(soup: BeautifulSoup) -> Any:
-    """The part of the page a reader came for, without what is not shown."""
+    """The part of the page a reader came for."""
     root = soup.find("main") or soup.find("article") or soup.find(role="main") or soup.body or soup
     for tag in root.find_all(_UNSEEN):
         tag.decompose()
-    for tag in root.find_all(_is_hidden):
-        tag.decompose()
     return root
-
-
-def _is_hidden(tag: Tag) -> bool:
-    style = str(tag.get("style") or "")
-    return tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or bool(_HIDDEN.search(style))
 
 
 def _blocks(tag: Any) -> list[str]:

@@ -242,9 +242,12 @@ class _Run:
 def _clean(document: Document) -> Document:
     """The document without what cannot be seen and without secrets. Everything after this sees only that."""
     from core.redaction import redact
-    from core.text import strip_hidden
+    from ingest.concealed import conceal_report
 
-    return replace(document, title=redact(strip_hidden(document.title)), text=redact(strip_hidden(document.text)))
+    title, of_title = conceal_report(document.title)
+    text, of_text = conceal_report(document.text)
+    hidden = tuple(dict.fromkeys((*document.hidden, *of_title, *of_text)))
+    return replace(document, title=redact(title), text=redact(text), hidden=hidden)
 
 
 def _digest(document: Document, space: str) -> str:

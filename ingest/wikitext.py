@@ -12,18 +12,15 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from ingest.html import html_to_markdown
+from ingest.html import read_html
 
 if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
     from bs4.element import Tag
 
 #: What the parser puts beside the text.
 _BESIDE = ".mw-editsection, .toc, #toc, .mw-jump-link, .mw-empty-elt, .mw-cite-backlink, sup.reference, .linenos, .navbox, .catlinks, .printfooter"
 #: The language of highlighted code: by Pygments now, by GeSHi before 1.25.
 _LANGUAGE = re.compile(r"(?:mw-highlight-lang|source)-([\w+-]+)")
-_UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])", re.IGNORECASE)
-_WHITE = re.compile(r"(?<![-\w])color\s*:\s*(?:white|#fff(?:fff)?\b|transparent)", re.IGNORECASE)
 
 
 def rendered_to_markdown(html: str, base: str) -> tuple[str, tuple[str, ...]]:
@@ -44,7 +41,6 @@ def rendered_to_markdown(html: str, base: str) -> tuple[str, tuple[str, ...]]:
     soup = BeautifulSoup(html, "html.parser")
     for tag in soup.select(_BESIDE):
         tag.decompose()
-    hidden = _take_unseen(soup)
     for block in soup.find_all(class_=_LANGUAGE):
         _name_language(block)
     for link in soup.find_all("a", href=True):
@@ -53,26 +49,9 @@ def rendered_to_markdown(html: str, base: str) -> tuple[str, tuple[str, ...]]:
             del link["href"]
         else:
             link["href"] = urljoin(base, href)
-    return html_to_markdown(str(soup))[1], hidden
-
-
-def _take_unseen(soup: BeautifulSoup) -> tuple[str, ...]:
-    """Remove what has words and is not shown."""
-    found = [tag for tag in soup.find_all(_is_unseen) if tag.get_text(strip=True)]
-    outermost = [tag for tag in found if not any(parent in found for parent in tag.parents)]
-    words = sum(len(tag.get_text().split()) for tag in outermost)
-    for tag in outermost:
-        tag.decompose()
-    if not outermost:
-        return ()
-    parts = "1 part" if len(outermost) == 1 else f"{len(outermost)} parts"
-    return (f"{parts} of the page that it does not show, {words} {'word' if words == 1 else 'words'}",)
-
-
-def _is_unseen(tag: Tag) -> bool:
-    style = str(tag.get("style") or "")
-    white = _WHITE.search(style) and "background" not in style
-    return tag.has_attr("hidden") or bool(_UNSEEN.search(style)) or bool(white)
+    page = read_html(str(soup))
+    # The wiki's parser leaves no editor's comment in; those it leaves tell of its own work.
+    return page.text, tuple(line for line in page.hidden if "HTML comment" not in line)
 
 
 def _name_language(block: Tag) -> None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 from core.model import Draft, Evidence, Incident, Ranking, Sentence, Tier
 from prompts.about_incident import Asked, of_incident
-from prompts.checks import unfit
+from prompts.checks import advises, names_command, unfit
 from prompts.extractive import STEPS_ALONE
 from prompts.passages import Passage, passages
 from prompts.quoting import draft_of, full_stop, quoted, showable
-from prompts.sources import Source, clean, sources_of
+from prompts.sources import GUIDING, Source, clean, sources_of
 from prompts.terms import holds, terms
 
 #: The share of a question's weight that one passage, with its headings at half, must hold. Below it, nothing was found.
@@ -101,7 +101,8 @@ def _units(source: Source) -> Iterator[_Unit]:
         yield from _commit_unit(source)
         return
     for item in passages(source.text, source.section):
-        if showable(item):
+        # However near, what nobody reviewed tells nobody what to do.
+        if showable(item) and (source.tier in GUIDING or not (item.commands or advises(item.text))):
             around = frozenset(terms(" ".join((source.title, *item.section))))
             words = frozenset(terms(" ".join((item.text, *item.commands))))
             yield _Unit(source=source, item=item, words=words, around=around)
@@ -112,7 +113,7 @@ def _commit_unit(source: Source) -> Iterator[_Unit]:
     subject = next((row for row in source.text.split("\n") if row.startswith("Subject: ")), "")
     short = re.search(r"\(([0-9a-f]{7,10})\)", source.text)
     author = next((row for row in source.text.split("\n") if row.startswith("Author: ")), "")
-    if not subject or unfit(subject):
+    if not subject or unfit(subject) or names_command(subject):
         return
     told = f'Commit {short[1]}: "{subject.removeprefix("Subject: ")}"' if short else subject
     item = Passage(text=full_stop(told), section=())
@@ -148,7 +149,9 @@ def _held(unit: _Unit, weights: dict[str, float]) -> float:
 
 
 def _siblings(units: Sequence[_Unit], best: _Unit) -> list[Sentence]:
-    """The steps that stand under one heading with the best passage, in their order."""
+    """The steps that stand under one heading with the best passage of a reviewed source, in their order."""
+    if best.source.tier not in GUIDING:
+        return []
     same = [
         unit
         for unit in units

@@ -1,8 +1,8 @@
 """What may be shown of what a model returned. The model is taken to be in an attacker's hand.
 
 Does: read one JSON object of the task's schema, and keep the sentences that cite given evidence, say no more than it, carry no
-link, mention or markup, and name only commands that stand word for word in a runbook or wiki page; list the others with
-their reasons.
+link, mention or markup, name only commands that stand word for word in a runbook or wiki page, and tell nobody to act but by
+such a page; list the others with their reasons.
 Does not: repair a sentence, call a model, or choose how anything is displayed.
 """
 
@@ -17,14 +17,18 @@ from pydantic import ValidationError
 from core.model import Confidence, Sentence, Tier
 from core.redaction import redact
 from core.text import strip_hidden
-from prompts.grounding import forbidden_by, ungrounded
+from prompts.grounding import forbidden_by, forbids, ungrounded
+from prompts.orders import acts, urges
 from prompts.passages import inline_code, passages
 from prompts.schema import Cited, Step
 from prompts.sources import GUIDING, Source
 from prompts.tasks import LONGEST_COMMAND, LONGEST_SENTENCE, PARTS, Part, Task, schema_of
+from prompts.terms import holds, shared, terms
 
 #: An answer longer than this is not read at all.
 LONGEST_ANSWER = 64_000
+#: The share of a step's words that one passage of its page must hold.
+_OF_ONE_PASSAGE = 2 / 3
 #: Reasons kept for the record.
 _MOST_REJECTED = 20
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(?P<json>.*)\n\s*```\s*\Z", re.S | re.I)
@@ -125,6 +129,11 @@ def unfit_command(command: str) -> str | None:
 def names_command(text: str) -> bool:
     """Whether a text tells a reader to run something, in code or out of it."""
     return bool(_COMMAND.search(text.replace("`", " ")))
+
+
+def advises(text: str) -> bool:
+    """Whether a text tells a reader to change a system: what only a runbook or wiki page may support."""
+    return names_command(text) or urges(text)
 
 
 def commands_of(source: Source) -> frozenset[str]:
@@ -254,19 +263,56 @@ class _Judge:
         return "a command outside its field" if names_command(_CODE.sub(" ", text)) else None
 
     def _task(self, part: Part, text: str, cited: list[Source]) -> str | None:
-        if self.task != "mitigation":
-            return None
-        if part.field == "steps":
-            guides = [source for source in cited if source.tier in GUIDING]
-            if not guides:
-                return "a step that no runbook or wiki page supports"
-            if reason := ungrounded(text, [source.everything for source in guides]):
-                return f"not in the runbook or wiki page: {reason}"
-            forbidden = forbidden_by(text, [source.text for source in guides])
-            return f"its source forbids it ({forbidden[:80]!r})" if forbidden else None
-        if not any(source.tier is Tier.PAST_INCIDENT for source in cited):
+        if part.field == "last_time":
+            return self._last_time(text, cited)
+        if part.field == "steps" or (part.field != "follow_ups" and advises(_unnamed(text, cited))):
+            return self._step("a step" if part.field == "steps" else "advice", text, cited)
+        return None
+
+    def _step(self, what: str, text: str, cited: list[Source]) -> str | None:
+        """Why a text that tells somebody to act rests on no reviewed source. However many others agree, they do not count."""
+        guides = [source for source in cited if source.tier in GUIDING]
+        if not guides:
+            return f"{what} that no runbook or wiki page supports"
+        if reason := ungrounded(text, [source.everything for source in guides]):
+            return f"not in the runbook or wiki page: {reason}"
+        if forbidden := forbidden_by(text, [source.text for source in guides]):
+            return f"its source forbids it ({forbidden[:80]!r})"
+        return (
+            None
+            if any(_gives(source, text) for source in guides)
+            else f"not in the runbook or wiki page: {what} to do that"
+        )
+
+    def _last_time(self, text: str, cited: list[Source]) -> str | None:
+        past = [source for source in cited if source.tier is Tier.PAST_INCIDENT]
+        if not past:
             return "what worked last time, from no past incident"
-        return "a command from a past incident" if names_command(text) else None
+        if names_command(text):
+            return "a command from a past incident"
+        if urges(text):
+            return "an instruction from a past incident"
+        reason = ungrounded(text, [source.everything for source in past])
+        return f"not in the past incident: {reason}" if reason else None
+
+
+def _gives(guide: Source, text: str) -> bool:
+    """Whether one passage of a page has every act of a step and most of its words: words from all over it make no step of its."""
+    wanted, done = terms(text), acts(text)
+    for item in passages(guide.text, guide.section):
+        held = frozenset(terms(" ".join((guide.title, *item.section, item.text, *item.commands))))
+        allowed = not forbids(item.text) or forbids(text)
+        if allowed and all(holds(held, act) for act in done) and shared(wanted, held) >= _OF_ONE_PASSAGE:
+            return True
+    return False
+
+
+def _unnamed(text: str, cited: list[Source]) -> str:
+    """The text without the subjects of commits it cites: by custom they are orders, and here they are names."""
+    names = [source.title for source in cited if source.tier is Tier.COMMIT and not names_command(source.title)]
+    for name in names:
+        text = text.replace(f'"{name}"', " ")
+    return text
 
 
 _EMPHASIS = re.compile(r"(\*\*|__|(?<!\w)[*_](?=\S))(.{1,200}?)(?<=\S)\1(?!\w)")

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.model import Confidence, Draft, Evidence, Incident, Ranking, Sentence, Status, Tier
-from prompts.checks import names_command, unfit
+from prompts.checks import advises, names_command, unfit
+from prompts.orders import asks
 from prompts.passages import Passage, passages
 from prompts.quoting import draft_of, field, full_stop, quoted, showable
 from prompts.sources import GUIDING, Source, clean, day, sources_of, span, utc
@@ -81,7 +82,7 @@ def _measured(incident: Incident) -> list[Sentence]:
     told = [
         _LABEL.sub("", item.text)
         for item in passages(clean(incident.description).replace("\n", "\n\n"))
-        if showable(item) and len(set(terms(item.text)) - known) >= 2
+        if showable(item) and not advises(item.text) and len(set(terms(item.text)) - known) >= 2
     ]
     told.sort(key=lambda text: not re.search(r"\d", text))
     return [Sentence(text=full_stop(text), evidence=("I",)) for text in told[:1]]
@@ -178,16 +179,6 @@ _ASIDE = re.compile(
     r"|history|changelog|metadata|severity|definition|introduction|purpose|dashboards?|prevent|related",
     re.I,
 )
-_VERB = re.compile(
-    r"^(?:then |first,? |next,? |finally,? |if [^,]{1,80}, |once [^,]{1,80}, )?(?:please )?(?:add|adjust|apply|ask|avoid|back|block|call"
-    r"|change|check|clear|compare|confirm|contact|cordon|decrease|delete|deploy|determine|disable|do not|don't|drain|enable"
-    r"|ensure|escalate|evict|examine|expand|fail ?over|find|fix|flush|follow|force|free|identify|increase|inspect|investigate"
-    r"|kill|limit|list|locate|log|look|lower|make sure|monitor|move|never|note|open|page|pause|promote|purge|put|raise|reboot"
-    r"|recreate|reduce|remove|repair|replace|reset|resize|restart|restore|resume|retry|revert|review|roll|rotate|run|scale|search|see"
-    r"|set|shift|silence|stop|suspend|switch|take|tell|terminate|test|throttle|try|turn|undo|update|upgrade|use|validate|verify"
-    r"|wait|watch)\b",
-    re.I,
-)
 
 
 def _blocks(wanted: str, sources: Iterable[Source]) -> Iterable[_Block]:
@@ -199,7 +190,7 @@ def _blocks(wanted: str, sources: Iterable[Source]) -> Iterable[_Block]:
         for section, items in groups.items():
             steps = tuple(item for item in items if _is_step(item) and showable(item))
             if steps:
-                idle = 0.0 if any(item.commands or item.ordered or _asks(item) for item in steps) else 2.0
+                idle = 0.0 if any(item.commands or item.ordered or asks(item.text) for item in steps) else 2.0
                 held = frozenset(terms(" ".join((source.title, *section, *(item.text for item in items)))))
                 trust = 0.5 if source.tier is Tier.RUNBOOK else 0.0
                 score = _promise(section) + 2 * shared(words, held) + trust + 1.5 / (1 + place) - idle
@@ -231,19 +222,14 @@ def _is_step(item: Passage) -> bool:
         return True
     if _POINTER.search(item.text) or item.text.endswith(":"):
         return False
-    return _asks(item) or (item.kind == "step" and len(item.text.split()) > 3)
-
-
-def _asks(item: Passage) -> bool:
-    """Whether a passage asks the reader to do something, at its start or after a condition."""
-    return any(_VERB.match(part) for part in re.split(r"(?<=[.:])\s+|\s+[-–—=]>?\s+", item.text))
+    return asks(item.text) or (item.kind == "step" and len(item.text.split()) > 3)
 
 
 def _taken(block: _Block, wanted: Sequence[str], most: int, already: Sequence[Sentence]) -> list[Sentence]:
     """Steps of one block in their order: the first of a numbered list, else those that ask for something, nearest first."""
     known = {sentence.text for sentence in already}
     fresh = [item for item in block.passages if quoted(item) not in known]
-    asking = [item for item in fresh if item.commands or item.ordered or _asks(item)]
+    asking = [item for item in fresh if item.commands or item.ordered or asks(item.text)]
     fresh = asking or fresh
     if len(fresh) > most and not any(item.ordered for item in fresh):
         nearest = sorted(fresh, key=lambda item: -shared(wanted, frozenset(terms(item.text))) - bool(item.commands))[
@@ -289,7 +275,7 @@ def last_time(wanted: str, sources: Iterable[Source], *, in_vain: bool = False) 
 
     Args:
         wanted: the incident in words.
-        sources: best first; a command in them is no advice, and is left out with its sentence.
+        sources: best first; what reads as advice or as a command is none, and is left out.
         in_vain: what did not help, instead of what did.
     """
     for parts in alike(wanted, sources)[:1]:
@@ -329,7 +315,7 @@ def _told(parts: Sequence[Source], cue: re.Pattern[str], heading: re.Pattern[str
             vain = any(_IN_VAIN.search(name) for name in item.section) or bool(_IN_VAIN.search(item.text))
             under = vain or any(heading.search(name) for name in item.section)
             worth = 2 * under + bool(cue.search(item.text)) - (0.5 if len(item.text.split()) < 4 else 0)
-            fit = item.kind != "row" and showable(item) and not names_command(item.text)
+            fit = item.kind != "row" and showable(item) and not advises(item.text)
             if worth >= 1 and fit and (vain or not negated(item.text)):
                 scored.append((worth, part.id, full_stop(item.text), vain))
     return [(source_id, text, vain) for _, source_id, text, vain in sorted(scored, key=lambda item: -item[0])]
@@ -345,6 +331,7 @@ def worth_checking(ranking: Ranking | None) -> list[Sentence]:
 
 
 def commit_name(ranking: Ranking, place: int = 0) -> str:
-    """A candidate as a sentence names it: short id, subject, repository."""
+    """A candidate as a sentence names it: short id, subject, repository. A subject that is a command is not repeated."""
     commit = ranking.culprits[place].commit
-    return commit.short + field(' "', commit.subject, '"') + field(" in ", commit.repo)
+    subject = "" if names_command(commit.subject) else field(' "', commit.subject, '"')
+    return commit.short + subject + field(" in ", commit.repo)

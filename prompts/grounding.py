@@ -57,14 +57,19 @@ def ungrounded(sentence: str, evidence: Sequence[str]) -> str | None:
     return None
 
 
+def forbids(text: str) -> bool:
+    """Whether a text says what not to do."""
+    return _FORBIDS.search(text) is not None
+
+
 def forbidden_by(step: str, evidence: Sequence[str]) -> str | None:
     """The line of evidence that forbids what a step asks for, if the closest line does."""
-    if _FORBIDS.search(step):
+    if forbids(step):
         return None
     wanted = terms(step)
     lines = [line for text in evidence for line in re.split(r"\n|(?<=[.!?])\s", text) if line.strip()]
     closest = max(lines, key=lambda line: shared(wanted, frozenset(terms(line))), default="")
-    return closest.strip() if _FORBIDS.search(closest) and shared(wanted, frozenset(terms(closest))) >= 0.5 else None
+    return closest.strip() if forbids(closest) and shared(wanted, frozenset(terms(closest))) >= 0.5 else None
 
 
 def _missing_exact(prose: str, flat: str, held: str) -> str | None:

@@ -135,6 +135,28 @@ def test_text_is_decoded_as_people_write_it(data: bytes, text: str):
     assert made(data, "a.txt").text == text
 
 
+@pytest.mark.parametrize(
+    ("name", "source", "text", "hidden"),
+    [
+        ("a.md", "# T <!-- x -->\n", "# T \n", ("1 HTML comment",)),
+        ("a.html", "<p hidden>x y</p>a", "a", ("2 words that the page does not show",)),
+        ("a.adoc", "a\n\n// x\n\n////\ny\n////\n\n++++\n<b hidden>z</b>\n++++", "a", ("2 AsciiDoc comments", "1 word that the page does not show")),
+        ("a.txt", "a <!-- seen in a text -->", "a <!-- seen in a text -->", ()),
+        ("a.md", "a\n", "a\n", ()),
+    ],
+)  # fmt: skip
+def test_what_a_file_hides_is_told(name: str, source: str, text: str, hidden: tuple[str, ...]):
+    """Each format has its own places to hide words in; plain text has none."""
+    found = made(source, name)
+
+    assert (found.text, found.hidden) == (text, hidden)
+
+
+def test_a_file_with_nothing_to_see_is_refused():
+    """All of it is hidden."""
+    assert refused("<!-- words -->") == "empty"
+
+
 def test_nesting_no_page_has_is_refused():
     """Instead of ending the run."""
     assert refused("<div>" * 50_000 + "x", "a.html") == "nested deeper than any real page"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.html import html_to_markdown
+from ingest.html import read_html
 
 PAGE = """\
 <html><head><title>Site</title><style>b{}</style></head><body>
@@ -17,10 +17,16 @@ full, see <a href="https://wiki/x">the page</a> or <a href="/local">here</a>.</p
 <ol><li>Look:<pre><code class="language-shell">df -h   /data
 echo "&lt;ok&gt;" &amp;&amp; exit</code></pre></li><li>Delete<ul><li>old</li><li>big</li></ul></li></ol>
 <table><tr><th>topic</th><th>keep</th></tr><tr><td>a|b</td><td>1d<br>2d</td></tr></table>
-<p hidden>hidden one</p><p style="display: none">hidden two</p><div aria-hidden="true">hidden three</div>
+<p hidden>hidden one</p><p style="display: none">hidden two</p><div aria-hidden="true" style="opacity:0">hidden three</div>
 <!-- a comment --><script>alert(1)</script>
 </main><footer>Copyright</footer></body></html>
 """
+
+
+def html_to_markdown(html: str) -> tuple[str, str]:
+    """Title and text of a page."""
+    page = read_html(html)
+    return page.title, page.text
 
 
 def test_a_page_becomes_what_its_reader_sees():
@@ -48,6 +54,15 @@ full, see [the page](https://wiki/x) or here.
 | topic | keep |
 | --- | --- |
 | a\\|b | 1d 2d |""",
+    )
+
+
+def test_what_a_page_hides_is_told():
+    """Once for each way of hiding; scripts and navigation are no hiding place."""
+    assert read_html(PAGE).hidden == (
+        "1 HTML comment",
+        "4 words that the page does not show",
+        "2 words that cannot be seen: transparent",
     )
 
 

@@ -382,5 +382,5 @@ plain
 Now `restart`.
 
 1. A note.""",
-        ("2 parts of the page that it does not show, 6 words",),
+        ("4 words that the page does not show", "2 words that cannot be seen: white on white"),
     )

@@ -410,3 +410,13 @@ def test_what_was_hidden_is_reported(ingestor: Ingestor):
     reports = [ingestor.sync(source).hidden for _ in range(2)]
 
     assert reports == [(("a.md", "2 HTML comments"),), ()]
+
+
+def test_characters_that_nobody_sees_are_taken_out_of_any_source_and_reported(ingestor: Ingestor, index: EdgeIndex):
+    """Whatever the source; what is stored holds none."""
+    report = ingestor.sync(ListSource(SOURCE, page("a.md", "disk \u200bfull\u200b now")))
+
+    assert report.hidden == (("a.md", "2 zero-width characters"),)
+    assert [chunk.text for chunk in index.document(Scope(audience=PUBLIC, document=(SOURCE, "a.md")))] == [
+        "disk full now"
+    ]
