@@ -144,7 +144,8 @@ class Investigator:
         guides = self._completed(guides, incident, audience)
         similar, past_gap = attempt("search for similar incidents", lambda: self._similar(incident, audience))
         guides.sort(key=lambda item: not _is_named(item, incident))
-        found = list({item.id: item for item in (*guides, *(similar.evidence if similar else ()))}.values())
+        past = self._completed(list(similar.evidence), incident, audience) if similar else []
+        found = list({item.id: item for item in (*guides, *past)}.values())
         ids = {item.id: f"E{place}" for place, item in enumerate(found, start=1)}
         return Gathered(
             evidence=tuple(replace(item, id=ids[item.id]) for item in found),
@@ -262,7 +263,7 @@ class Investigator:
         summary = self.drafter.summary(incident, gathered.evidence, ranked.ranking)
         summary = with_recurrence(summary, gathered.past, gathered.evidence, counted=gathered.seen_before > 0)
         mitigation = self.drafter.mitigation(incident, gathered.evidence, ranked.ranking)
-        mitigation = with_endings(mitigation, gathered.past)
+        mitigation = with_endings(mitigation, gathered.past, counted=gathered.seen_before > 0)
         pieces = {item.id: item.piece for item in gathered.evidence}
         return Drafted(summary=summary, mitigation=mitigation, pieces=pieces, seconds=time.monotonic() - started)
 

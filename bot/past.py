@@ -33,10 +33,14 @@ def with_recurrence(summary: Draft, past: Sequence[Section], evidence: Sequence[
     return replace(summary, sections=(replace(first, sentences=(*kept, told[0])), *rest))
 
 
-def with_endings(mitigation: Draft, past: Sequence[Section]) -> Draft:
-    """The mitigation, with how the nearest incidents ended and who said so."""
+def with_endings(mitigation: Draft, past: Sequence[Section], *, counted: bool) -> Draft:
+    """The mitigation, with how the incidents of the same alert ended and who said so.
+
+    Args:
+        past, counted: as in `with_recurrence`: what ended something that is only alike is left to the drafter's care.
+    """
     told = _fit(past, WORKED)[:_MOST]
-    if not told:
+    if not counted or not told:
         return mitigation
     section = Section(heading=WORKED, sentences=tuple(told))
     if any(item.heading == WORKED for item in mitigation.sections):

@@ -57,6 +57,11 @@ _END_HEADING = re.compile(
 _AFTERWARDS = re.compile(
     r"lesson|action item|follow[- ]?up|prevent|future|todo|next step|improve|needs? work", re.IGNORECASE
 )
+#: Headings under which a report says what was tried and did not help.
+_HEADS_VAIN = re.compile(
+    r"\b(?:not|n't|no) (?:help|work|fix|effect)|\b(?:didn|doesn)['’]?t (?:help|work)|in vain|without success|failed attempts?",
+    re.IGNORECASE,
+)
 _LEAD = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)]|>)\s+")
 _SPEAKER = re.compile(r"^(?P<author>[A-Z][\w'’-]+(?: [A-Z][\w.'’-]*){1,3}): (?P<text>.+)$", re.DOTALL)
 _NO_SPEAKER = re.compile(
@@ -459,7 +464,11 @@ def _endings(member: Candidate) -> Iterable[Ending]:
                 text=_short(text), author=said.author, at=said.at, mitigated=bool(sentences), evidence=evidence_id
             )
         return
-    past = [item for item in member.sections if not any(_AFTERWARDS.search(name) for name in item.section)]
+    past = [
+        item
+        for item in member.sections
+        if not any(_AFTERWARDS.search(name) or _HEADS_VAIN.search(name) for name in item.section)
+    ]
     headed = [item for item in past if any(_END_HEADING.search(name) for name in item.section[-1:])]
     for item in (*headed, *reversed(past)):
         whole = [

@@ -129,3 +129,46 @@ def test_nothing_alike_is_not_made_up(investigator: tuple[Investigator, Ingestor
     gathered, summary, _ = told(asks)
 
     assert (gathered.seen_before, gathered.past, "time since" in summary) == (0, (), False)
+
+
+REPORT = """# Checkout stood still
+
+## What happened
+
+No free database connections in checkout: a report read all orders.
+
+## What did not help
+
+Restarting the pods one by one, which we tried until it was resolved by others.
+
+## What helped
+
+Rolling checkout back freed the database connections within two minutes.
+"""
+
+
+def test_what_did_not_help_is_never_told_as_what_worked(investigator: tuple[Investigator, Ingestor]):
+    """A report's failed attempts stay what they are, whatever words they end with."""
+    asks, ingestor = investigator
+    report = Document(
+        id="incidents/checkout.md",
+        source="folder:/docs",
+        title=NOW.title,
+        text=REPORT,
+        tier=Tier.PAST_INCIDENT,
+        service="checkout",
+        occurred_at=datetime(2026, 1, 7, tzinfo=UTC),
+    )
+    ingestor.sync(ListSource("folder:/docs", report))
+
+    gathered = asks.gather(NOW, PUBLIC)
+    drafted = asks.draft(NOW, gathered, Ranked())
+    worked = [
+        item.text
+        for part in (*gathered.past, *drafted.mitigation.sections)
+        if part.heading == "What worked last time"
+        for item in part.sentences
+    ]
+
+    assert [text for text in worked if "one by one" in text] == []
+    assert any("Rolling checkout back freed" in text for text in worked)
