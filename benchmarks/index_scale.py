@@ -229,6 +229,9 @@ def _put(index: VectorIndex, batch: list[tuple[Chunk, Vectors]]) -> float:
 def _build(folder: Path, count: int) -> float:
     index = EdgeIndex(folder)
     spent = _fill(index, count)
+    started = time.perf_counter()
+    index.settle()
+    spent += time.perf_counter() - started
     index.close()
     return spent
 

@@ -250,6 +250,7 @@ def rebuild(
     try:
         reports = _fill(settings, store, live, building, library, workers=workers, progress=progress)
         verdict = _verdict(library.index, store, building.number)
+        library.index.settle()
     finally:
         library.index.close()  # before the swap, so that a serving process can open it
     if not verdict.sound:

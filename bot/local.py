@@ -300,6 +300,8 @@ def ingest_sources(
                 show(_told(report))
             for error in refused.values():
                 raise error
+            if any(report.added or report.updated for report in reports):
+                live.current().index.settle()
             if not watch:
                 return [to_json(report) | {"seen": report.seen} for report in reports]
             time.sleep(settings.sync_s)

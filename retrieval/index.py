@@ -64,6 +64,10 @@ class VectorIndex(Protocol):
         """How many pieces are held."""
         ...
 
+    def settle(self) -> None:
+        """Make searching fast after much was written. It may take minutes and hold up this process's other threads."""
+        ...
+
     def reset(self) -> None:
         """Forget everything."""
         ...

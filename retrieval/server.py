@@ -187,6 +187,9 @@ class ServerIndex:
                 return 0
             return int(self._client.count(self._name, exact=True).count)
 
+    def settle(self) -> None:
+        """Nothing to do: the server builds its graphs by itself."""
+
     def reset(self) -> None:
         """Forget everything: the collection goes."""
         self._dimension = None

@@ -153,3 +153,29 @@ def test_threads_share_one_index(tmp_path: Path):
 
     assert (failures, index.count()) == ([], 40)
     index.close()
+
+
+def test_a_settled_index_finds_the_same_and_what_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """After the graph is built nothing is lost, changed or hidden; writes and a reload go on as before."""
+    monkeypatch.setattr("retrieval.edge.SETTLED", 100)
+    index = EdgeIndex(tmp_path / "index")
+    fill(
+        index,
+        *(
+            piece(f"{n}.md", f"note {n} about disk {n % 7}", readers=("*",) if n % 2 else ("group:x",))
+            for n in range(400)
+        ),
+    )
+    views = [View(by="meaning", vector=tuple(EMBEDDER.embed_query("note 41 about disk 6")))]
+    before = [item.doc_id for item in index.search(views, EVERYONE, limit=10)[0]]
+
+    index.settle()
+    after = [item.doc_id for item in index.search(views, EVERYONE, limit=10)[0]]
+    fill(index, piece("late.md", "note 41 about disk 6 again"))
+    index.close()
+    again = EdgeIndex(tmp_path / "index")
+    late = [item.doc_id for item in again.search(views, EVERYONE, limit=10)[0]]
+    held = again.count()
+    again.close()
+
+    assert (after[0], set(after) == set(before), "late.md" in late, held) == (before[0], True, True, 401)
