@@ -89,8 +89,9 @@ class Gate:
         )
         if found is None:
             return frozenset(piece for piece in pieces if self._allowed.get((audience, piece), GRACE_S))
-        for piece in found:
-            self._allowed.put((audience, piece), True, at=asked_at)
+        for piece in pieces:
+            # Both words are kept: a denial must outlast the index, or its silence would bring back what it had closed.
+            self._allowed.put((audience, piece), piece in found, at=asked_at)
         return found
 
 

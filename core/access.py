@@ -18,7 +18,7 @@ EVERYONE = "*"
 
 def user(email: str) -> str:
     """The principal of the person with that e-mail address."""
-    return f"user:{email.strip().lower()}"
+    return f"user:{''.join(email.split()).lower()}"
 
 
 def group(name: str) -> str:

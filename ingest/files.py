@@ -29,6 +29,11 @@ SUFFIXES = _MARKDOWN | _ASCIIDOC | _HTML | _RST | _TEXT
 _CHANGED = ("updated_at", "updated", "last_updated", "lastmod", "last_modified", "last_reviewed_on", "date")
 
 
+#: A line near the top that says who may read a page, though it stands in no front matter.
+_NAMES_READERS = re.compile(r"^[ \t]*[\"']?readers[\"']?[ \t]*[:=]", re.MULTILINE | re.IGNORECASE)
+_TOP = 600
+
+
 class _Refused(Exception):
     """Why a file cannot become a document, in words."""
 
@@ -108,10 +113,16 @@ def _decoded(data: bytes) -> str:
 def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
     """What stands between `---` lines at the top, and the rest.
 
-    One that cannot be read refuses the document: it may have said who must not read it.
+    One that cannot be read refuses the document: it may have said who must not read it. So does a page that names its readers
+    where they are not looked for.
     """
+    text = re.sub(r"\A(?:\s+|<!--.*?-->)+(?=---[ \t]*\n)", "", text, flags=re.DOTALL)
+    if text.lstrip().startswith("+++"):
+        raise _Refused("its front matter is TOML; write it as YAML between --- lines")
     match = re.match(r"---[ \t]*\n(.*?)\n?(?:---|\.\.\.)[ \t]*(?:\n|$)", text, re.DOTALL)
     if not match or not (match[1] == "" or re.match(r"\s*(#|[\w\"'-][\w \"'-]*:)", match[1])):
+        if _NAMES_READERS.search(text[:_TOP]):
+            raise _Refused("it names readers, but not in YAML front matter between --- lines at its top")
         return {}, text
     import yaml
 

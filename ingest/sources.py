@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from core.errors import DocumentError
+from core.errors import DocumentError, UsageError
 from core.model import Document
 from core.settings import Settings, read_settings
 
@@ -142,6 +142,12 @@ def _open_path(spec: str, docs_url: str | None) -> Source:
 
 def _split(spec: str) -> tuple[str | None, Path]:
     kind, separator, rest = spec.partition(":")
+    named = rest if separator and kind in ("folder", "git") else spec
+    if not named.strip():
+        # An unset variable in a script must not index the folder it happens to run in.
+        raise UsageError(
+            f"cannot read documents from {spec!r}", why="no folder is named", way_out="give a path; . is this folder"
+        )
     if separator and kind in ("folder", "git"):
         return kind, Path(rest).expanduser().absolute()
     return None, Path(spec).expanduser().absolute()

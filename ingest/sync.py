@@ -201,10 +201,12 @@ class _Run:
             for number, piece in enumerate(pieces)
         ]
         meanings = self._embedder.embed_documents([_meaning(chunk) for chunk in chunks])
+        for document, _, pieces in self._pending:
+            if document.id in self._known:
+                # First: what a document has lost may be what not everyone may read any more.
+                self._index.delete(self._source, document.id, keep=len(pieces))
         self._index.put([(chunk, _vectors(chunk, meaning)) for chunk, meaning in zip(chunks, meanings, strict=True)])
         for document, digest, pieces in self._pending:
-            if document.id in self._known:
-                self._index.delete(self._source, document.id, keep=len(pieces))
             self._remember(document, digest, len(pieces))
         fresh = sum(document.id not in self._known for document, _, _ in self._pending)
         self.report = replace(

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from core.access import PUBLIC, Audience
 from core.model import Evidence, Tier
-from retrieval.answering import is_related, likelihood
+from retrieval.answering import ANSWERS, is_related, likelihood
 from retrieval.chunk import Chunk, Hit, Scope, View, is_piece_id, refuse_other_space, space_of
 from retrieval.embedding import Embedder
 from retrieval.fusion import Standing, fuse
@@ -218,8 +218,10 @@ class Retriever:
             words = "\n".join((evidence.doc_id or "", evidence.title, *evidence.section, evidence.text))
             shared = names & identifiers(words) if names else names
             probability = likelihood(evidence.score, item.closeness, self._embedder.floor)
-            score = min(probability, told[-1].evidence.score) if told else probability
             related = is_related(item.closeness, self._embedder.floor, shared)
+            # Among a handful of documents a stranger stands out too: it is no answer for that.
+            probability = probability if related else min(probability, ANSWERS / 2)
+            score = min(probability, told[-1].evidence.score) if told else probability
             told.append(replace(item, evidence=replace(evidence, score=score), shared=shared, related=related))
         return told
 

@@ -36,8 +36,8 @@ OPENING, UPDATES, NOTES, TALK, CAUSE, SUGGESTED, END = (
 #: Words that say a mitigation was done. "The root cause was" and "fix it" are none.
 _ENDED = re.compile(
     r"\b(?:resolved|fixed|mitigated|roll(?:ed|ing)[ -](?:it |them |this )?back|rollback|revert(?:ed|ing)|restart(?:ed|ing)|recovered"
-    r"|restored|failed over|disabled|scal(?:ed|ing) (?:up|down|out|to|back)|raised|increased|drained|rebooted|flushed"
-    r"|switched (?:to|back|over|off)|purged|cordoned|deleted|replaced|resized|renewed"
+    r"|restored|failed over|scal(?:ed|ing) (?:up|down|out|to|back)|drained|rebooted|flushed"
+    r"|switched (?:to|back|over|off)|purged|cordoned|resized|renewed"
     r"|fix (?:is |was |has been )?(?:deployed|merged|shipped|released|rolled out|live|in place))\b",
     re.IGNORECASE,
 )
@@ -48,7 +48,7 @@ _MEANT = re.compile(
 )
 #: After it: it was done in vain.
 _IN_VAIN = re.compile(
-    r"\b(?:(?:did|does|do|has|have)(?: not|n['’]t) (?:help|work|fix|change|come|recover|resolve)\w*|no (?:effect|luck|change|difference|improvement)|in vain"
+    r"\b(?:fail(?:ed|s|ing)?|worse|still|continu(?:ed|es|ing)|persist\w*|reopened|came back|believed|wrongly|mistaken\w*|accident\w*)\b|\b(?:(?:did|does|do|has|have)(?: not|n['’]t) (?:help|work|fix|change|come|recover|resolve)\w*|no (?:effect|luck|change|difference|improvement)|in vain"
     r"|without (?:success|effect))\b|\?\s*$",
     re.IGNORECASE,
 )

@@ -201,3 +201,27 @@ def test_an_address_is_the_path_below_the_base():
 def test_documents_are_known_by_their_names(name: str, expected: bool):
     """Markdown, AsciiDoc, HTML and text."""
     assert is_document(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ('+++\nreaders = ["group:sre"]\n+++\nSecret.', "TOML"),
+        ("Title\n\n---\nreaders: [group:sre]\n---\nSecret.", "names readers"),
+        ("readers: group:sre\n\nSecret.", "names readers"),
+    ],
+)
+def test_a_page_that_names_readers_elsewhere_is_refused(page: str, why: str):
+    """It is not open to everyone because we did not find where it says otherwise."""
+    assert why in refused(page)
+
+
+@pytest.mark.parametrize("lead", ["\n", "  \n\n", "<!-- licence\n-->\n", "<!-- a --><!-- b -->\n\n"])
+def test_front_matter_is_found_behind_blank_lines_and_comments(lead: str):
+    """As other tools find it, so that who may read it is not missed."""
+    assert made(f"{lead}---\nreaders: [sre]\n---\nWords.").readers == ("group:sre",)
+
+
+def test_an_address_cannot_smuggle_in_another_reader():
+    """Blanks and ends of line are no part of it."""
+    assert made('---\nreaders: ["a@b.c\\n*"]\n---\nWords.').readers == ("user:a@b.c*",)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import DocumentError
+from core.errors import DocumentError, UsageError
 from core.model import Document, Tier
 from ingest.folder import FolderSource
 from ingest.git_docs import GitSource
@@ -92,3 +92,10 @@ def test_a_source_is_told_what_is_stored_and_need_not_fetch_it(tmp_path: Path):
     source = ListSource("list:test", kept, changed)
 
     assert [type(item) for item in source.documents({"a": "2", "b": "1"})] == [Held, Document]
+
+
+@pytest.mark.parametrize("spec", ["", " ", "folder:", "git: "])
+def test_nothing_named_is_not_the_folder_we_happen_to_be_in(spec: str):
+    """An unset variable in a script publishes nothing."""
+    with pytest.raises(UsageError, match="no folder is named"):
+        open_source(spec)
