@@ -99,7 +99,7 @@ def make_retriever(settings: Settings, store: Store, index: VectorIndex, embedde
     from retrieval.rerank import open_reranker
     from retrieval.retriever import Retriever
 
-    return Retriever(index, embedder, lambda: opinions(store.feedback()), open_reranker(settings))
+    return Retriever(index, embedder, lambda before: opinions(store.feedback(), before), open_reranker(settings))
 
 
 def open_ranker(

@@ -34,7 +34,7 @@ def recall(similar: Similar, at: datetime, ids: Mapping[str, str]) -> tuple[Sect
     again = similar.recurrence
     before = [Sentence(text=alike_words(past), evidence=_cited(past, ids)) for past in similar.incidents]
     if again is not None:
-        before.insert(0, Sentence(text=recurrence_words(again, at), evidence=_cited(again.last, ids)))
+        before.insert(0, Sentence(text=recurrence_words(again, at), evidence=_both(again, ids)))
     worked = list(_worked(similar, ids))
     parts = ((BEFORE, before), (WORKED, worked))
     kept = ((heading, tuple(item for item in told if item.evidence)) for heading, told in parts)
@@ -105,6 +105,12 @@ def _quoted(ending: Ending, at: datetime | None) -> str:
 
 def _day(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d}" if at else "an unknown day"
+
+
+def _both(again: Recurrence, ids: Mapping[str, str]) -> tuple[str, ...]:
+    """What a count rests on. Without either end of it there is nothing to count from."""
+    ends = [_cited(past, ids) for past in (again.last, again.first)]
+    return tuple(dict.fromkeys(item for end in ends for item in end)) if all(ends) else ()
 
 
 def _cited(past: PastIncident, ids: Mapping[str, str]) -> tuple[str, ...]:

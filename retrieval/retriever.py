@@ -56,7 +56,7 @@ class Retriever:
     Args:
         index: where documents are.
         embedder: the one they were stored with.
-        opinions: document id to what people's thumbs say of it, in [-1, 1]; asked at each search.
+        opinions: document id to what people's thumbs said of it before a time, in [-1, 1]; asked at each search.
         reranker: takes a second look at the first documents.
     """
 
@@ -64,7 +64,7 @@ class Retriever:
         self,
         index: VectorIndex,
         embedder: Embedder,
-        opinions: Callable[[], Mapping[str, float]] = dict,
+        opinions: Callable[[datetime | None], Mapping[str, float]] = lambda before: {},
         reranker: Reranker | None = None,
     ) -> None:
         self._index, self._embedder, self._opinions, self._reranker = index, embedder, opinions, reranker
@@ -230,7 +230,7 @@ class Retriever:
     ) -> list[Found]:
         """Everything read, in the order after what documents themselves tell: freshness, review, thumbs."""
         asked = [view.vector for view in views if view.by == "meaning" and isinstance(view.vector, tuple)]
-        opinions = self._opinions()
+        opinions = self._opinions(now)
         found = []
         for item, hit in read:
             signals = signals_of(hit.chunk, opinions.get(item.doc_id, 0.0), now)

@@ -109,7 +109,8 @@ class Recurrence:
     #: Whether there may be more than were looked at.
     at_least: bool
     since: datetime
-    #: The last of them.
+    #: The first and the last of them; what is said of how often rests on both.
+    first: PastIncident
     last: PastIncident
 
 
@@ -123,7 +124,7 @@ class Similar:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """Everything that may be cited, each once, the nearest incident's first."""
-        told = (*self.incidents, *((self.recurrence.last,) if self.recurrence else ()))
+        told = (*self.incidents, *((self.recurrence.last, self.recurrence.first) if self.recurrence else ()))
         return tuple({item.id: item for past in told for item in past.evidence}.values())
 
 
@@ -495,4 +496,6 @@ def _recurrence(groups: Iterable[_Group], *, at_least: bool) -> Recurrence | Non
     again = sorted(((group.at, group) for group in groups if group.recurs and group.at), key=lambda item: item[0])
     if not again:
         return None
-    return Recurrence(times=len(again), at_least=at_least, since=again[0][0], last=again[-1][1].told())
+    return Recurrence(
+        times=len(again), at_least=at_least, since=again[0][0], first=again[0][1].told(), last=again[-1][1].told()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from retrieval.opinions import opinions
@@ -30,3 +31,10 @@ def test_other_votes_judge_no_document():
     ]
 
     assert opinions(votes) == {}
+
+
+def test_a_vote_of_the_future_says_nothing():
+    """Of a time, only what people had said by then counts; a row that tells no time is not trusted to be early."""
+    votes = [row("up", "a.md") | {"at": at} for at in ("2026-03-01T00:00:00+00:00", "2026-03-03T00:00:00Z", "?")]
+
+    assert opinions(votes, datetime(2026, 3, 2, tzinfo=UTC)) == {"a.md": 1 / 5}

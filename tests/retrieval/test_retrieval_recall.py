@@ -26,7 +26,7 @@ def past(*, at: datetime | None = MARCH, **changes: Any) -> PastIncident:
 
 
 def again(times: int, since: datetime, *, at_least: bool = False, **last: Any) -> Recurrence:
-    return Recurrence(times=times, at_least=at_least, since=since, last=past(**last))
+    return Recurrence(times=times, at_least=at_least, since=since, first=past(**last), last=past(**last))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,8 @@ def test_the_card_gets_sentences_with_their_evidence():
         past(evidence=(Evidence(id="gone", tier=Tier.PAST_INCIDENT, title="T", text="x"),), ending=ending("raised it", evidence="gone")),
     )  # fmt: skip
     similar = Similar(
-        incidents=(first, second, third, lost), recurrence=Recurrence(times=3, at_least=False, since=MARCH, last=first)
+        incidents=(first, second, third, lost),
+        recurrence=Recurrence(times=3, at_least=False, since=MARCH, first=second, last=first),
     )
     alike = tuple(Sentence(text=alike_words(item), evidence=("E3",)) for item in (first, second, third))
 
@@ -104,3 +105,16 @@ def test_the_card_gets_sentences_with_their_evidence():
 def test_nothing_found_says_nothing():
     """No heading without a sentence."""
     assert recall(Similar(), NOW, {}) == ()
+
+
+def test_a_count_rests_on_its_first_and_its_last():
+    """Both are cited, so that whoever may not read one is not told the count; without either nothing is counted."""
+    far = past(evidence=(Evidence(id="p2", tier=Tier.PAST_INCIDENT, title="T", text="x"),), at=MARCH)
+    similar = Similar(recurrence=Recurrence(times=2, at_least=False, since=MARCH, first=far, last=past()))
+
+    cited = [
+        [item.evidence for part in recall(similar, NOW, ids) for item in part.sentences]
+        for ids in ({"p1": "E1", "p2": "E2"}, {"p1": "E1"}, {"p2": "E2"})
+    ]
+
+    assert cited == [[("E1", "E2")], [], []]

@@ -52,7 +52,7 @@ def test_thumbs_decide_between_documents_that_fit_alike(index: EdgeIndex):
     fill(index, piece("a.md", TWINS, title="Disk"), piece("b.md", TWINS, title="Disk"))
     opinions = {"a.md": -1.0}
 
-    found = Retriever(index, EMBEDDER, lambda: opinions).look("broker disk full")
+    found = Retriever(index, EMBEDDER, lambda before: opinions).look("broker disk full")
 
     assert [(item.evidence.doc_id, [signal.text for signal in item.signals]) for item in found] == [
         ("b.md", []), ("a.md", ["people found it unhelpful"]),
@@ -63,7 +63,7 @@ def test_thumbs_do_not_lift_what_does_not_fit(index: EdgeIndex):
     """A popular page about something else stays behind the one that fits."""
     fill(index, piece("fits.md", TWINS), piece("popular.md", "Order coffee beans every month."), *(piece(f"{n}.md", f"note {n}") for n in range(20)))  # fmt: skip
 
-    found = Retriever(index, EMBEDDER, lambda: {"popular.md": 1.0}).search("broker disk full")
+    found = Retriever(index, EMBEDDER, lambda before: {"popular.md": 1.0}).search("broker disk full")
 
     assert found[0].doc_id == "fits.md"
 
