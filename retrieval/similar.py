@@ -24,15 +24,7 @@ from datetime import UTC, datetime, timedelta
 
 from core.access import Audience
 from core.model import Evidence, Incident, Tier
-from retrieval.alike import (
-    alert_key,
-    alert_name,
-    areas_in,
-    names_word,
-    shared_areas,
-    shared_errors,
-    shared_names,
-)
+from retrieval.alike import alert_key, alert_name, areas_in, names_word, shared_areas, shared_errors, shared_names
 from retrieval.retriever import Found, Retriever
 from retrieval.sparse import identifiers
 from retrieval.story import ALERT, DEDUP, Told, read, telling
