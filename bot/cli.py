@@ -54,6 +54,15 @@ WindowDays = Annotated[
         "--window-days", min=0.01, max=36_500, help="Days of commits that are candidates. Default: RUNDOWN_WINDOW_DAYS."
     ),
 ]
+LabelledCases = Annotated[
+    list[Path] | None,
+    typer.Option("--cases", help="Labelled cases of your own, a line each. May be repeated.", metavar="FILE.jsonl"),
+]
+Newest = Annotated[int, typer.Option("--limit", min=1, help="At most so many incidents, the newest.")]
+NoFeedback = Annotated[bool, typer.Option("--no-feedback", help="Leave out what people said in Slack.")]
+Texts = Annotated[
+    list[Path] | None, typer.Option("--texts", help="Documents it reads too. May be repeated.", metavar="DIR")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -184,7 +193,7 @@ def backtest(
     repo: NamedRepos,
     since: Since = None,
     before: Before = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many incidents, the newest.")] = 200,
+    limit: Newest = 200,
     window_days: WindowDays = None,
     window_commits: Annotated[
         int | None, typer.Option("--window-commits", min=1, help="Instead, the last so many commits.")
@@ -240,15 +249,12 @@ app.add_typer(training, name="train")
 @training.command("ranker")
 def train_ranker(
     repo: NamedRepos,
-    cases: Annotated[
-        list[Path] | None,
-        typer.Option("--cases", help="Labelled cases of your own, a line each. May be repeated.", metavar="FILE.jsonl"),
-    ] = None,
+    cases: LabelledCases = None,
     since: Since = None,
     before: Before = None,
     window_days: WindowDays = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many incidents, the newest.")] = 500,
-    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Leave out what people said in Slack.")] = False,
+    limit: Newest = 500,
+    no_feedback: NoFeedback = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Where the weights go. Default: where ranking finds them.", metavar="FILE"),
@@ -260,9 +266,7 @@ def train_ranker(
     adapter_out: Annotated[
         Path | None, typer.Option("--adapter-out", help="Where the Llama goes.", metavar="DIR")
     ] = None,
-    texts: Annotated[
-        list[Path] | None, typer.Option("--texts", help="Documents it reads too. May be repeated.", metavar="DIR")
-    ] = None,
+    texts: Texts = None,
     as_json: Json = False,
 ) -> None:
     """Fit the ranker to your own past: what history says, what people said in Slack, and cases you give.
@@ -298,18 +302,13 @@ def train_ranker(
 def train_examples(
     repo: NamedRepos,
     out: Annotated[Path, typer.Option("--out", help="A new folder for the files.", metavar="DIR")],
-    cases: Annotated[
-        list[Path] | None,
-        typer.Option("--cases", help="Labelled cases of your own, a line each. May be repeated.", metavar="FILE.jsonl"),
-    ] = None,
+    cases: LabelledCases = None,
     since: Since = None,
     before: Before = None,
     window_days: WindowDays = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many incidents, the newest.")] = 500,
-    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Leave out what people said in Slack.")] = False,
-    texts: Annotated[
-        list[Path] | None, typer.Option("--texts", help="Documents it reads too. May be repeated.", metavar="DIR")
-    ] = None,
+    limit: Newest = 500,
+    no_feedback: NoFeedback = False,
+    texts: Texts = None,
 ) -> None:
     """Write what a Llama would learn from, to train it on another machine with ranking.llama.finetune.
 
