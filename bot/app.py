@@ -95,11 +95,12 @@ def make_retriever(settings: Settings, store: Store, index: VectorIndex, embedde
     Raises:
         SettingsError: the reranker cannot be used.
     """
-    from retrieval.opinions import opinions
+    from retrieval.opinions import Opinions
     from retrieval.rerank import open_reranker
     from retrieval.retriever import Retriever
 
-    return Retriever(index, embedder, lambda before: opinions(store.feedback(), before), open_reranker(settings))
+    opinions = Opinions(store.feedback, lambda: store.thumbs)
+    return Retriever(index, embedder, opinions, open_reranker(settings))
 
 
 def open_ranker(

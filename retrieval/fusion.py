@@ -11,7 +11,7 @@ distribution-based score fusion; a rank would say only who is before whom, and l
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,55 +56,80 @@ class Standing:
         return self.source, self.doc_id
 
 
-def fuse(views: Sequence[View], lists: Sequence[Sequence[Seen]]) -> list[Standing]:
-    """Every document that any view listed, best first; equals in order of their names.
+def fuse(views: Sequence[View], lists: Sequence[Sequence[Seen]], most: int | None = None) -> list[Standing]:
+    """The documents that the views listed, best first; equals in order of their names.
 
     Args:
         views: what was looked for.
         lists: for each view the pieces it found, best first.
+        most: so many documents at most; all if None.
     """
-    voices: dict[tuple[str, str], list[tuple[float, Voice]]] = defaultdict(list)
-    pieces: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for view, seen in zip(views, lists, strict=True):
-        listed = _by_document(seen)
-        mean, deviation = _measure(listed, full=len(seen) >= DEPTH) if listed else (0.0, 1.0)
-        for place, item in listed:
-            out = max((item.score - mean) / deviation, LOWEST)
-            voice = Voice(label=view.label, by=view.by, score=item.score, place=place, stands_out=out)
-            voices[item.key].append((view.weight, voice))
-        for item in seen:
-            # A name is that of the whole document: it says nothing about which piece.
-            worth = 0.0 if view.by == "name" else view.weight * max((item.score - mean) / deviation - LOWEST, 0.0)
-            pieces[item.key][item.piece] += worth
+    heard = [_Heard(view, seen) for view, seen in zip(views, lists, strict=True) if seen]
     total = sum(view.weight for view in views)
-    found = []
-    for key, said in voices.items():
-        score = LOWEST + sum(weight * (voice.stands_out - LOWEST) for weight, voice in said) / total
-        best = max(pieces[key].items(), key=lambda item: (item[1], item[0]))[0]
-        found.append(
-            Standing(source=key[0], doc_id=key[1], piece=best, score=score, voices=tuple(voice for _, voice in said))
+    sums: dict[tuple[str, str], float] = {}
+    for one in heard:
+        for document, score in one.best.items():
+            sums[document] = sums.get(document, 0.0) + one.worth(score)
+    scores = {document: LOWEST + found / total for document, found in sums.items()}
+    first = sorted(scores, key=lambda document: (-scores[document], document))[:most]
+    pieces = _best_pieces(heard, first)
+    return [
+        Standing(
+            source=document[0],
+            doc_id=document[1],
+            piece=pieces[document],
+            score=scores[document],
+            voices=tuple(one.voice(document) for one in heard if document in one.best),
         )
-    return sorted(found, key=lambda item: (-item.score, item.key))
+        for document in first
+    ]
 
 
-def _by_document(seen: Sequence[Seen]) -> list[tuple[int, Seen]]:
-    """The best piece of each document with the document's place, from 1; equals share one."""
-    best: dict[tuple[str, str], Seen] = {}
-    for item in seen:
-        if item.key not in best or item.score > best[item.key].score:
-            best[item.key] = item
-    ordered = sorted(best.values(), key=lambda item: -item.score)
-    placed: list[tuple[int, Seen]] = []
-    for index, item in enumerate(ordered, start=1):
-        same = bool(placed) and placed[-1][1].score == item.score
-        placed.append((placed[-1][0] if same else index, item))
-    return placed
+def _best_pieces(heard: Sequence[_Heard], documents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The piece of each document that all views together like best."""
+    worths: dict[tuple[str, str], dict[str, float]] = {document: {} for document in documents}
+    for one in heard:
+        # A name is that of the whole document: it says nothing about which piece.
+        names = one.view.by == "name"
+        for piece, document, score in one.seen:
+            if (pieces := worths.get(document)) is not None:
+                pieces[piece] = pieces.get(piece, 0.0) + (0.0 if names else one.worth(score))
+    return {
+        document: max(pieces.items(), key=lambda item: (item[1], item[0]))[0] for document, pieces in worths.items()
+    }
 
 
-def _measure(listed: Sequence[tuple[int, Seen]], *, full: bool) -> tuple[float, float]:
-    """Mean and standard deviation of a view's documents; after those of a list that ended come strangers."""
-    scores = [item.score for _, item in listed]
-    if not full:
-        scores += [0.0] * (POPULATION - len(scores))
-    mean = math.fsum(scores) / len(scores)
-    return mean, max(math.sqrt(math.fsum((score - mean) ** 2 for score in scores) / len(scores)), 1e-6)
+class _Heard:
+    """What one view said, measured by its own list."""
+
+    def __init__(self, view: View, seen: Sequence[Seen]) -> None:
+        self.view, self.seen = view, seen
+        #: Each document by its best piece, which comes first.
+        self.best: dict[tuple[str, str], float] = {}
+        for _, document, score in seen:
+            self.best.setdefault(document, score)
+        self._scores = sorted(self.best.values())
+        # After the documents of a list that ended come strangers.
+        strangers = [0.0] * (POPULATION - len(self._scores)) if len(seen) < DEPTH else []
+        among = self._scores + strangers
+        self._mean = math.fsum(among) / len(among)
+        squares = math.fsum((score - self._mean) ** 2 for score in among)
+        self._deviation = max(math.sqrt(squares / len(among)), 1e-6)
+
+    def worth(self, score: float) -> float:
+        """What such a score adds to its document, above what silence does."""
+        return self.view.weight * (self._stands_out(score) - LOWEST)
+
+    def voice(self, document: tuple[str, str]) -> Voice:
+        """What was said of a document."""
+        score = self.best[document]
+        return Voice(
+            label=self.view.label,
+            by=self.view.by,
+            score=score,
+            place=1 + len(self._scores) - bisect_right(self._scores, score),
+            stands_out=self._stands_out(score),
+        )
+
+    def _stands_out(self, score: float) -> float:
+        return max((score - self._mean) / self._deviation, LOWEST)

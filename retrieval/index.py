@@ -60,6 +60,10 @@ class VectorIndex(Protocol):
         """The space of the vectors held, or None while it is empty."""
         ...
 
+    def warm(self) -> None:
+        """Make it ready to answer at full speed: the next search need not wait."""
+        ...
+
     def count(self) -> int:
         """How many pieces are held."""
         ...

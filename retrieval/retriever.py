@@ -124,8 +124,7 @@ class Retriever:
         # Rules are looked for even where only runbooks are wanted: they speak for them.
         wanted = None if tiers is None else (*tiers, *({Tier.ALERT} - set(tiers)))
         scope = Scope(audience=audience, tiers=wanted, before=before)
-        standings = fuse(views, self._index.search(views, scope))
-        read = self._read(standings[: max(CONSIDERED, 2 * limit)])
+        read = self._read(fuse(views, self._index.search(views, scope), max(CONSIDERED, 2 * limit)))
         read = self._spoken_for(read, scope)
         read = [(item, hit) for item, hit in read if tiers is None or hit.chunk.tier in tiers]
         found = self._looked_at_again(text, self._weighed(views, read, before))
@@ -162,18 +161,18 @@ class Retriever:
     def warm(self) -> None:
         """Load the model and open the index, so that the first incident does not wait for them."""
         self._embedder.embed_query("ready")
-        self._index.count()
+        self._index.warm()
 
     def _views(self, question: Question, service: str | None) -> list[View]:
         """The ways of looking."""
-        texts = [("what it means", gist(question.text), "its words", f"{question.text}\n{service or ''}")]
+        # An expression in words holds the words around it too. So its meaning is looked for instead of the text's, and
+        # counts for both, as words and names are looked for twice.
+        meaning = self._embedder.embed_query(gist(question.expression or question.text))
+        weight = 2.0 if question.expression else 1.0
+        views = [View(by="meaning", vector=tuple(meaning), label="what it means", weight=weight)]
+        views += _by_words(f"{question.text}\n{service or ''}", "its words")
         if question.expression:
-            texts.append(("its metrics' meaning", gist(question.expression), "its metrics", question.expression))
-        meanings = self._embedder.embed_queries([meaning for _, meaning, _, _ in texts])
-        views = []
-        for (meant, _, worded, words), vector in zip(texts, meanings, strict=True):
-            views.append(View(by="meaning", vector=tuple(vector), label=meant))
-            views += _by_words(words, worded)
+            views += _by_words(question.expression, "its metrics")
         if question.errors:
             views += [
                 replace(view, weight=_SERVICE) for view in _by_words(question.errors, "what the machine said")[:1]
@@ -216,7 +215,7 @@ class Retriever:
         for item in found:
             evidence = item.evidence
             words = "\n".join((evidence.doc_id or "", evidence.title, *evidence.section, evidence.text))
-            shared = names & identifiers(words) if names else names
+            shared = identifiers(words, names) if names else names
             probability = likelihood(evidence.score, item.closeness, self._embedder.floor)
             related = is_related(item.closeness, self._embedder.floor, shared)
             # Among a handful of documents a stranger stands out too: it is no answer for that.

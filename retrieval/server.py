@@ -11,31 +11,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from core.errors import IndexUnavailable
 from retrieval.chunk import (
     DEPTH,
-    DIGEST_FIELDS,
+    DOCUMENT_FIELDS,
     INDEXED,
     MAX_ACCESSES,
-    SEEN_FIELDS,
     WRITE_BATCH,
     Chunk,
-    Hit,
     Scope,
     Seen,
     Vectors,
     View,
-    digests_of,
-    from_payload,
-    hit_from,
+    document_of,
     other_tiers,
     refuse_other_length,
     refuse_other_space,
-    seen_from,
     to_payload,
 )
+from retrieval.reading import Reading
 from retrieval.sparse import Sparse
 
 
@@ -63,7 +60,7 @@ def connect(url: str, *, api_key: str | None = None, timeout_s: int = 5) -> Any:
     return QdrantClient(url=url, api_key=api_key, timeout=timeout_s, check_compatibility=False)
 
 
-class ServerIndex:
+class ServerIndex(Reading):
     """A Qdrant server or cluster (1.16 or newer), shared by as many processes as like.
 
     Args:
@@ -121,14 +118,6 @@ class ServerIndex:
                 selector = m.FilterSelector(filter=m.Filter(must=must))
                 self._client.delete(self._name, selector, wait=True, ordering=m.WriteOrdering.MEDIUM)
 
-    def digests(self, source: str) -> dict[str, str]:
-        """Document id to digest, for what is held of a source; "" for one that is not held whole."""
-        from qdrant_client import models as m
-
-        where: list[Any] = [m.FieldCondition(key="source", match=m.MatchValue(value=source))]
-        found = self._scroll(m.Filter(must=where), payload=DIGEST_FIELDS)
-        return digests_of(record.payload for record in found)
-
     def search(self, views: Sequence[View], scope: Scope, *, limit: int = DEPTH) -> list[list[Seen]]:
         """One request to the server, a filtered query for each view."""
         from qdrant_client import models as m
@@ -140,45 +129,23 @@ class ServerIndex:
             m.QueryRequest(
                 query=_vector(view.vector),
                 using=view.by,
-                filter=_filter(wanted, scope, view.service),
+                filter=self._filter(view.within(wanted), scope.before),
                 limit=limit,
                 params=self._precise(view),
-                with_payload=SEEN_FIELDS,
+                with_payload=DOCUMENT_FIELDS,
             )
             for view in views
         ]
         with speaking():
             lists = self._client.query_batch_points(self._name, requests)
-        return [[seen_from(point.id, point.payload or {}, point.score) for point in found.points] for found in lists]
+        return [
+            [Seen(str(point.id), document_of(point.payload or {}), point.score) for point in found.points]
+            for found in lists
+        ]
 
-    def pieces(self, piece_ids: Sequence[str]) -> list[Hit]:
-        """The pieces with those ids, of which some may be gone, in that order."""
-        with speaking():
-            if not piece_ids or not self._client.collection_exists(self._name):
-                return []
-            found = self._client.retrieve(self._name, list(piece_ids), with_payload=True, with_vectors=["meaning"])
-        by_id = {str(record.id): hit_from(record.payload or {}, record.vector or {}) for record in found}
-        return [by_id[piece_id] for piece_id in piece_ids if piece_id in by_id]
-
-    def at_places(self, places: Sequence[str], scope: Scope) -> list[Chunk]:
-        """The first piece of each document in scope that has one of these places (`retrieval.places.place_keys`)."""
-        wanted = self._wanted(scope) | {"places": list(places)}
-        if not places or not wanted["access"]:
-            return []
-        return [from_payload(record.payload) for record in self._scroll(_filter(wanted, scope, None), payload=True)]
-
-    def document(self, scope: Scope) -> list[Chunk]:
-        """All pieces of `scope.document` that the scope allows, in reading order."""
-        wanted = self._wanted(scope)
-        if scope.document is None or not wanted["access"]:
-            return []
-        found = self._scroll(_filter(wanted, scope, None), payload=True)
-        return sorted((from_payload(record.payload) for record in found), key=lambda chunk: chunk.number)
-
-    def space(self) -> str | None:
-        """The space of the vectors held, or None while it is empty."""
-        found = self._scroll(None, payload=["space"], limit=1)
-        return str(found[0].payload["space"]) if found else None
+    def warm(self) -> None:
+        """Connect."""
+        self.count()
 
     def count(self) -> int:
         """How many pieces are held."""
@@ -242,24 +209,29 @@ class ServerIndex:
     def _held_dimension(self) -> int:
         return int(self._client.get_collection(self._name).config.params.vectors["meaning"].size)
 
-    def _scroll(self, where: Any, *, payload: Any, limit: int | None = None) -> list[Any]:
-        """Everything that passes a filter, page by page, or the first `limit` of it."""
-        found: list[Any] = []
-        offset: Any = None
+    def _page(self, where: Any, *, payload: Any, limit: int, offset: Any) -> tuple[list[Any], Any]:
+        with speaking():
+            if offset is None and not self._client.collection_exists(self._name):
+                return [], None
+            page, following = self._client.scroll(self._name, where, limit=limit, offset=offset, with_payload=payload)
+        return list(page), following
+
+    def _retrieve(self, piece_ids: list[str]) -> list[Any]:
         with speaking():
             if not self._client.collection_exists(self._name):
                 return []
-            while True:
-                page, offset = self._client.scroll(
-                    self._name,
-                    where,
-                    limit=limit or 1000,
-                    offset=offset,
-                    with_payload=payload,
-                )
-                found += page
-                if offset is None or limit is not None:
-                    return found
+            return list(self._client.retrieve(self._name, piece_ids, with_payload=True, with_vectors=["meaning"]))
+
+    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None) -> Any:
+        from qdrant_client import models as m
+
+        others = other_tiers(wanted.get("tier"))
+        kept = [(name, values) for name, values in wanted.items() if name != "tier"]
+        must: list[Any] = [m.FieldCondition(key=name, match=m.MatchAny(any=values)) for name, values in kept]
+        must_not: list[Any] = [m.FieldCondition(key="tier", match=m.MatchAny(any=others))] if others else []
+        if before is not None:
+            must_not.append(m.FieldCondition(key="known_at", range=m.Range(gte=before.timestamp())))
+        return m.Filter(must=must, must_not=must_not)
 
 
 @contextmanager
@@ -305,15 +277,3 @@ def _vector(vector: Sparse | tuple[float, ...]) -> Any:
     if isinstance(vector, Sparse):
         return m.SparseVector(indices=list(vector.indices), values=list(vector.values))
     return list(vector)
-
-
-def _filter(wanted: dict[str, list[str]], scope: Scope, service: str | None) -> Any:
-    from qdrant_client import models as m
-
-    wanted = wanted | ({"service": [service]} if service else {})
-    others = other_tiers(wanted.pop("tier", None))
-    must: list[Any] = [m.FieldCondition(key=key, match=m.MatchAny(any=values)) for key, values in wanted.items()]
-    late: list[Any] = [m.FieldCondition(key="tier", match=m.MatchAny(any=others))] if others else []
-    if scope.before is not None:
-        late += [m.FieldCondition(key="known_at", range=m.Range(gte=scope.before.timestamp()))]
-    return m.Filter(must=must, must_not=late)

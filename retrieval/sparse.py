@@ -47,9 +47,15 @@ def gist(text: str) -> str:
     return " ".join(dict.fromkeys(words))
 
 
-def identifiers(text: str) -> frozenset[str]:
-    """The names in a text that are made of several parts, lower-case: metrics, alerts, hosts, error codes."""
+def identifiers(text: str, among: frozenset[str] | None = None) -> frozenset[str]:
+    """The names in a text that are made of several parts, lower-case: metrics, alerts, hosts, error codes.
+
+    Args:
+        among: only these, which is sooner told.
+    """
     runs = re.findall(r"[^\W\d_]+-\d+|\w+", text[:_MAX_CHARS])
+    if among is not None:
+        runs = [run for run in runs if run.lower() in among]
     return frozenset(run.lower() for run in runs if len(run) >= _TELLING and ("-" in run or len(_parts(run)) > 1))
 
 

@@ -36,6 +36,9 @@ def open_store(url: str) -> Store:
 class Store(Manifest):
     """Everything remembered. Safe to share between threads; each method is one transaction."""
 
+    #: Another number after each `record_feedback` by this object, so that what was made of feedback is made again.
+    thumbs = 0
+
     # -- inbox ---------------------------------------------------------------------------------------------------
 
     def receive(self, *, source: str, event_id: str, kind: str, raw: bytes) -> tuple[int, bool]:
@@ -155,6 +158,16 @@ class Store(Manifest):
     def set_channel(self, incident_id: str, channel: str) -> None:
         """Remember where an incident's card lives."""
         with self._begin() as connection:
+            connection.execute(t.incidents.update().where(t.incidents.c.id == incident_id).values(channel=channel))
+
+    def move_card(self, incident_id: str, channel: str) -> None:
+        """Let an incident's card live in another channel, with those of its messages that Slack never showed in the one before."""
+        home = sa.select(t.incidents.c.channel).where(t.incidents.c.id == incident_id)
+        unshown = (t.outbox.c.incident_id == incident_id, t.outbox.c.ts.is_(None))
+        waiting = {"channel": channel, "state": MessageState.PENDING.value, "error": None}
+        with self._begin() as connection:
+            before = connection.execute(home).scalar()
+            connection.execute(t.outbox.update().where(*unshown, t.outbox.c.channel == before).values(**waiting))
             connection.execute(t.incidents.update().where(t.incidents.c.id == incident_id).values(channel=channel))
 
     def channel_of(self, incident_id: str) -> str | None:
@@ -384,7 +397,8 @@ class Store(Manifest):
             )
             if not fresh:
                 connection.execute(t.feedback.update().where(where, t.feedback.c.at <= values["at"]).values(**values))
-            return fresh
+        self.thumbs += 1
+        return fresh
 
     def feedback(self, incident_id: str | None = None) -> list[dict[str, Any]]:
         """Feedback rows as JSON, oldest first: the Feedback's fields and `judged`."""

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from retrieval_world import EMBEDDER, SPACE, fill, piece
+from retrieval_world import EMBEDDER, SPACE, fill, piece, with_vectors
 
-from core.access import PUBLIC
+from core.access import PUBLIC, Audience
 from core.errors import IndexUnavailable
 from retrieval.chunk import Scope, View
 from retrieval.index import EdgeIndex
@@ -153,6 +155,51 @@ def test_threads_share_one_index(tmp_path: Path):
 
     assert (failures, index.count()) == ([], 40)
     index.close()
+
+
+def test_warming_changes_nothing_that_is_found(tmp_path: Path):
+    """Which document a piece belongs to is the same, read beforehand, by the search, or for what was stored since."""
+    index = EdgeIndex(tmp_path / "index")
+    fill(index, *(piece(f"{number}.md", "disk", source=f"folder:/{number % 2}") for number in range(5)))
+    cold = index.search(DISK, EVERYONE)
+    index.close()
+    again = EdgeIndex(tmp_path / "index")
+    again.warm()
+    warm = again.search(DISK, EVERYONE)
+    fill(again, piece("late.md", "disk"))
+    late = {item.document for item in again.search(DISK, EVERYONE)[0]}
+    again.close()
+
+    assert (warm, late) == (cold, {*((f"folder:/{number % 2}", f"{number}.md") for number in range(5)), ("folder:/docs", "late.md")})  # fmt: skip
+
+
+def test_readers_that_come_while_the_lists_are_read_are_seen(tmp_path: Path):
+    """A search that read the lists of readers just before one was written does not keep the old ones."""
+    stored = piece("late.md", "disk", readers=("group:late",))
+
+    class Overtaken(EdgeIndex):
+        """While the lists are on their way to whoever asked, somebody writes."""
+
+        writer: threading.Thread | None = None
+
+        def _ask(self, question: Callable[[Any], Any], nothing: Any) -> Any:
+            answer = super()._ask(question, nothing)
+            if self.writer is None and answer == ["*"]:
+                self.writer = threading.Thread(target=self.put, args=([with_vectors(stored)],))
+                self.writer.start()
+                self.writer.join(0.3)
+            return answer
+
+    index = Overtaken(tmp_path / "index")
+    fill(index, piece("a.md", "disk"))
+    late = Scope(audience=Audience.of(["group:late"]))
+    index.search(DISK, late)
+    assert index.writer is not None
+    index.writer.join()
+    (seen,) = index.search(DISK, late)
+    index.close()
+
+    assert sorted(item.doc_id for item in seen) == ["a.md", "late.md"]
 
 
 def test_a_settled_index_finds_the_same_and_what_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

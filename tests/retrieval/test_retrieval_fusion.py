@@ -19,7 +19,7 @@ def view(by: str = "words", weight: float = 1.0) -> View:
 
 def seen(*scores: tuple[str, float]) -> list[Seen]:
     """Pieces named document/number, best first."""
-    return [Seen(piece=name, source="s", doc_id=name.split("/")[0], score=score) for name, score in scores]
+    return [Seen(name, ("s", name.split("/")[0]), score) for name, score in scores]
 
 
 def order(*lists: list[Seen]) -> list[str]:
@@ -75,6 +75,13 @@ def test_a_view_counts_by_its_weight():
     assert found == ["a", "b"]
 
 
+def test_so_many_as_are_asked_for_are_the_first_of_all():
+    """Cutting off changes nothing about those that stay."""
+    lists = [seen(*((f"{name}/0", score) for name, score in zip("abcdef", (9.0, 7.0, 7.0, 3.0, 2.0, 1.0), strict=True))), seen(("f/1", 2.0), ("b/0", 1.5))]  # fmt: skip
+
+    assert fuse([view(), view()], lists, 3) == fuse([view(), view()], lists)[:3]
+
+
 @pytest.mark.parametrize("lists", [[], [[]], [[], []]])
 def test_nothing_makes_nothing(lists: list[list[Seen]]):
     """No view, or views that found nothing."""
@@ -84,7 +91,7 @@ def test_nothing_makes_nothing(lists: list[list[Seen]]):
 @given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 100)), max_size=DEPTH + 20))
 def test_any_list_is_ordered_within_its_bounds(items: list[tuple[int, float]]):
     """Each document once, best first, never below the lowest."""
-    listed = sorted((Seen(piece=f"{doc}/{n}", source="s", doc_id=str(doc), score=score) for n, (doc, score) in enumerate(items)), key=lambda item: -item.score)  # fmt: skip
+    listed = sorted((Seen(f"{doc}/{n}", ("s", str(doc)), score) for n, (doc, score) in enumerate(items)), key=lambda item: -item.score)  # fmt: skip
 
     found = fuse([view()], [listed])
 

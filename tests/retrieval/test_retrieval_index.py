@@ -59,7 +59,7 @@ def test_what_was_stored_comes_back_as_it_was(index: VectorIndex):
     ((seen,),) = index.search([View(by="words", vector=encode_query("disk"))], Scope(audience=Audience.of(("ops",))))
     (hit,) = index.pieces([seen.piece])
 
-    assert (hit.chunk, seen.key) == (stored, ("folder:/docs", "wiki/disk.md"))
+    assert (hit.chunk, seen.document) == (stored, ("folder:/docs", "wiki/disk.md"))
 
 
 def test_both_ways_of_looking_are_fused(index: VectorIndex):

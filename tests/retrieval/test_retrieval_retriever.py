@@ -169,6 +169,34 @@ def test_all_sections_of_a_found_document_can_be_read(edge: VectorIndex):
     )  # fmt: skip
 
 
+class Counting(HashEmbedder):
+    """Writes down what it reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
+
+    def embed_query(self, text: str) -> list[float]:
+        self.read.append(text)
+        return super().embed_query(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("The broker's disk is full", "the broker s disk is full"),
+        ("sum(rate(disk_full_bytes{job='broker'}[5m])) > 1", "disk full bytes broker"),
+        ("No space left\nsum(rate(disk_full_bytes[5m])) > 1", "space left disk full bytes"),
+    ],
+)
+def test_the_model_reads_a_question_once(edge: VectorIndex, text: str, read: str):
+    """A text as it is, an expression in words, and what stands around it with it."""
+    embedder = Counting()
+    Retriever(edge, embedder).search(text, service="checkout")
+
+    assert embedder.read == [read]
+
+
 def test_an_index_of_another_model_is_not_searched(edge: VectorIndex):
     """Vectors of two models do not compare: say so, do not guess."""
     with pytest.raises(IndexUnavailable, match=r"hash-512.*hash-32.*rundown ingest"):
