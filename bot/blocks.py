@@ -75,6 +75,7 @@ def _open(card: Card, room: float) -> list[Block]:
     return [
         header(f"{words.dot(card.incident)} {words.headline(card.incident)}"),
         *_status(card.incident),
+        *_displaced(card),
         *_verdict_line(card, room),
         *_going_on(card, sources, room),
         *_cause(card, room),
@@ -101,6 +102,14 @@ def _status(incident: Incident) -> list[Block]:
     )
     links += [_named_link(item) for item in incident.links[:4]]
     return [*context(facts), *context(links)]
+
+
+def _displaced(card: Card) -> list[Block]:
+    """Why the card is here and not where it was meant to be."""
+    if card.meant_for is None:
+        return []
+    channel, why = card.meant_for
+    return context([f"△ Meant for <#{plain(channel, 30)}>, where I cannot post: {plain(why, 200)}"])
 
 
 def _named_link(item: Link) -> str:
@@ -331,6 +340,7 @@ def _resolved(card: Card, room: float) -> list[Block]:
     return [
         header(f"{words.dot(card.incident)} {words.headline(card.incident)}"),
         *_status(card.incident),
+        *_displaced(card),
         *sections(lines),
         *([_candidate(card, None, named[0], room=room), *_votes(card, "cause")] if judged else []),
         *_gaps(card, room),

@@ -54,6 +54,8 @@ class Card:
     #: The commit a responder marked as the culprit.
     confirmed_culprit: str | None = None
     release: str = ""
+    #: The channel that it was meant for and that took no post of ours, and why not, in words.
+    meant_for: tuple[str, str] | None = None
 
     @property
     def working(self) -> bool:

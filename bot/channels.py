@@ -2,7 +2,7 @@
 
 Does: find channels by name, join them, make an incident channel under a name that follows from the incident, so that making it
 twice finds the first.
-Does not: post, invite people, or remember the choice (`bot/steps.py` does).
+Does not: post, invite people (`bot/responders.py`), or remember the choice (`bot/steps.py` does).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.slack_web import Caller, SlackRefused
 from core.errors import SlackUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from slack_sdk import WebClient
 
@@ -51,22 +51,27 @@ class Channels:
         self._listed_at = float("-inf")
         self._lock = threading.Lock()
 
-    def channel_for(self, incident: Incident) -> str:
+    def channel_for(self, incident: Incident, *, refused: Collection[str] = ()) -> str:
         """The id of the channel for an incident's card; the bot is in it when this returns.
 
         A configured channel that cannot be used is passed over with a warning: a page must find its way.
+
+        Args:
+            refused: ids of channels that take no post of ours.
 
         Raises:
             SlackUnavailable: Slack does not answer, or lets us use no channel at all.
         """
         for wanted in self._configured(incident):
             try:
-                return self._join(self._find(wanted))
+                found = self._find(wanted)
+                if found["id"] not in refused:
+                    return self._join(found)
             except SlackRefused as error:
                 if error.ambiguous or error.retry_after_s or error.code == "unreachable":
                     raise
                 log.warning("cannot use channel %s for %s: %s", wanted, incident.id, error)
-        return self._make(incident)
+        return self._make(incident, refused)
 
     def join_listed(self) -> tuple[str, ...]:
         """Join every configured channel and every public one with the incident prefix.
@@ -108,6 +113,18 @@ class Channels:
             return False
         self._join({"id": channel_id, "name": name, "is_member": False})
         return True
+
+    def made_for(self, incident: Incident, channel_id: str) -> bool:
+        """Whether a channel is the one that was made for an incident, by its name.
+
+        Raises:
+            SlackUnavailable: Slack does not tell its channels.
+        """
+        if all(channel["id"] != channel_id for channel in self._known.values()):
+            self._list()
+        head, tail = _name_ends(self._settings.channel_prefix, incident)
+        own = re.compile(rf"{re.escape(head)}.*{re.escape(tail)}(-\d)?")
+        return any(own.fullmatch(name) for name, channel in self._known.items() if channel["id"] == channel_id)
 
     # -- finding -------------------------------------------------------------------------------------------------
 
@@ -172,7 +189,7 @@ class Channels:
 
     # -- making --------------------------------------------------------------------------------------------------
 
-    def _make(self, incident: Incident) -> str:
+    def _make(self, incident: Incident, refused: Collection[str]) -> str:
         """A channel of the incident's own. Run again after a kill, it finds the one it made, even under another title."""
         head, tail = _name_ends(self._settings.channel_prefix, incident)
         if time.monotonic() - self._listed_at > LIST_S:
@@ -182,7 +199,7 @@ class Channels:
         namesakes = [f"{base[: NAME - 2].rstrip('-')}-{number}" for number in range(2, NAMESAKES + 1)]
         for name in [*made_before, base, *namesakes]:
             channel_id = self._ours(name, incident) if name in self._known else self._create(name, incident)
-            if channel_id:
+            if channel_id and channel_id not in refused:
                 return channel_id
         raise SlackUnavailable(
             f"cannot make a channel for {incident.id}",

@@ -345,7 +345,7 @@ def ingest(
     forget: Annotated[bool, typer.Option("--forget", help="Remove these sources from the index instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring documents into the index; only what changed is read again, and what is gone is removed.
+    """Bring documents into the index; only what changed is read again, and what is gone is removed. Exit code 1: nothing there.
 
     Example: rundown ingest ~/runbooks ~/src/wiki.git pagerduty:
     """
@@ -371,6 +371,7 @@ def ingest(
         )
     if as_json:
         _print_json(reports)
+    raise typer.Exit(0 if any(report["seen"] or report["deleted"] for report in reports) else 1)
 
 
 @app.command()

@@ -22,20 +22,21 @@ from typing import Any
 
 from bot.app import Library
 from bot.library import OpenModel, library_of, open_known
-from core.errors import IndexUnavailable, RundownError, UsageError
+from core.errors import IndexUnavailable, RundownError, SettingsError, UsageError
 from core.settings import Settings
 from core.store import Generation, GenerationState, Indexed, Store
 from ingest.chunking import VERSION as CUT
 from ingest.sync import SyncReport
 from ingest.workers import sync_source, sync_together
 from retrieval.chunk import space_of
-from retrieval.embedding import open_embedder
+from retrieval.embedding import Embedder, open_embedder
 from retrieval.generations import Difference, Shelf, differences, open_shelf, wrong_vectors
 
 #: (what, done, total or None): how long work is going.
 Progress = Callable[..., None]
-#: How often a rebuild goes back to sources that were synced into the answering generation since.
-_CATCH_UP = 3
+#: How often a rebuild reads, verifies and settles: again for sources that were synced into the answering generation since. One
+#: that is synced without a pause does not keep it from ending: the next sync brings the new one up to date.
+_ROUNDS = 4
 
 
 # -- status ------------------------------------------------------------------------------------------------------
@@ -240,21 +241,29 @@ def rebuild(
             running it again goes on.
     """
     shelf = shelf or open_shelf(settings)
+    embedder, space = _embedder(open_model, model, settings)
     model = model or settings.embedding_model
     live = store.live_generation(settings.embedding_model)
     shelf.publish(live.number)  # a rebuild that was killed after it swapped may have left it undone
     _drop(shelf, store, [item for item in store.generations() if item.state is GenerationState.OLD])
-    embedder = open_model(model)
-    building, resumed = _building(shelf, store, model=model, space=space_of(embedder))
-    library = library_of(settings, shelf, store, building, embedder)
-    try:
-        reports = _fill(settings, store, live, building, library, workers=workers, progress=progress)
-        verdict = _verdict(library.index, store, building.number)
-        library.index.settle()
-    finally:
-        library.index.close()  # before the swap, so that a serving process can open it
-    if not verdict.sound:
-        raise _unsound(shelf, store, building, verdict)
+    building, resumed = _building(shelf, store, model=model, space=space)
+    reports: dict[str, SyncReport] = {}
+    wanted: frozenset[str] | None = None
+    for _ in range(_ROUNDS):
+        library = library_of(settings, shelf, store, building, embedder)
+        try:
+            found = _fill(settings, store, live, library, building, wanted, workers=workers, progress=progress)
+            verdict = _verdict(library.index, store, building.number)
+            library.index.settle()
+        finally:
+            library.index.close()  # before the swap, so that a serving process can open it
+        if not verdict.sound:
+            raise _unsound(shelf, store, building, verdict)
+        reports = {report.source: report for report in found} | reports
+        # Last of all, since the live one is synced while the new one is read, verified and settled.
+        wanted = _behind(settings, store.of_generation(live.number), store.of_generation(building.number))
+        if not wanted:
+            break
     store.make_live(building.number)
     shelf.publish(building.number)
     kept = not (drop_old and _drop(shelf, store, [live]))
@@ -266,8 +275,20 @@ def rebuild(
         resumed=resumed,
         documents=verdict.documents,
         pieces=verdict.pieces,
-        reports=tuple(reports),
+        reports=tuple(reports.values()),
     )
+
+
+def _embedder(open_model: OpenModel, given: str | None, settings: Settings) -> tuple[Embedder, str]:
+    """The model and its space. It is loaded here, so that one that cannot be is told before anything else is done."""
+    embedder = open_model(given or settings.embedding_model)
+    try:
+        return embedder, space_of(embedder)
+    except SettingsError as error:
+        if given is None:
+            raise
+        way_out = "give --model a folder or a reachable Hugging Face id, or leave it out for the configured model"
+        raise UsageError(error.what, why=error.why, way_out=way_out) from error
 
 
 def _drop(shelf: Shelf, store: Store, generations: Sequence[Generation]) -> bool:
@@ -299,32 +320,25 @@ def _fill(
     settings: Settings,
     store: Store,
     live: Generation,
-    building: Generation,
     library: Library,
+    building: Generation,
+    wanted: frozenset[str] | None,
     *,
     workers: int,
     progress: Progress,
 ) -> list[SyncReport]:
-    """Sync every known source into it, then again those that the live generation has synced since."""
+    """Sync the wanted sources into it, all that are known for None, and forget what the live one forgot meanwhile."""
     old, new = store.of_generation(live.number), store.of_generation(building.number)
-    sync = _syncing(settings, new, library, progress)
-    reports: dict[str, SyncReport] = {}
-    wanted: Sequence[str] | None = None
-    for _ in range(_CATCH_UP):
-        specs = _specs(settings, old)
-        _refuse_unknown(old, specs)
-        for source in _manifests(new).keys() - specs.keys():  # forgotten meanwhile
-            library.ingestor.forget(source)
-            new.forget_sync(source)
-        chosen = [spec for source, spec in specs.items() if wanted is None or source in wanted]
-        found, refused = sync_together(chosen, sync, workers=workers)
-        if refused:
-            raise _unread(refused)
-        reports = {report.source: report for report in found} | reports
-        wanted = _behind(old, new)
-        if not wanted:
-            break
-    return list(reports.values())
+    specs = _specs(settings, old)
+    _refuse_unknown(old, specs)
+    for source in _manifests(new).keys() - specs.keys():
+        library.ingestor.forget(source)
+        new.forget_sync(source)
+    chosen = [spec for source, spec in specs.items() if wanted is None or source in wanted]
+    found, refused = sync_together(chosen, _syncing(settings, new, library, progress), workers=workers)
+    if refused:
+        raise _unread(refused)
+    return found
 
 
 #: Sources whose name is what opens them.
@@ -359,15 +373,15 @@ def _syncing(settings: Settings, store: Store, library: Library, progress: Progr
     return sync
 
 
-def _behind(old: Store, new: Store) -> list[str]:
-    """Sources that were synced into the live generation after they were read for the new one."""
+def _behind(settings: Settings, old: Store, new: Store) -> frozenset[str]:
+    """Sources that were synced into the live generation after they were read for the new one, or forgotten there."""
     read = {source: last.synced_at for source, last in new.syncs().items()}
-    found = []
-    for source, last in old.syncs().items():
-        mine = read.get(source)
-        if last.synced_at is not None and mine is not None and last.synced_at > mine:
-            found.append(source)
-    return found
+    later = {
+        source
+        for source, last in old.syncs().items()
+        if last.synced_at is not None and ((mine := read.get(source)) is None or last.synced_at > mine)
+    }
+    return frozenset(later | (_manifests(new).keys() - _specs(settings, old).keys()))
 
 
 def _unread(refused: Mapping[str, RundownError]) -> RundownError:

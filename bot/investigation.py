@@ -21,8 +21,10 @@ from core.model import Draft, Evidence, Incident, Ranking, Section, Tier, from_j
 from core.redaction import redact_json
 from core.text import strip_hidden
 from ranking.events import ChangeEvent
+from retrieval.places import STRENGTH, place_keys, same_place
 from retrieval.recall import recall
 from retrieval.similar import Similar, find_similar
+from retrieval.story import areas_of
 
 if TYPE_CHECKING:
     from prompts.drafter import Drafter
@@ -37,7 +39,8 @@ T = TypeVar("T")
 GUIDES, PAST, STORY = 4, 3, 3
 #: A section shorter than so many characters holds a date or a name, not a story.
 WORDS = 40
-
+#: Probabilities of answering that are no further apart count as alike: one in ten is less than the search can tell.
+REACH = 0.1
 
 #: Headings under which runbooks of every house say what to do.
 _ACTION = re.compile(
@@ -142,23 +145,48 @@ class Investigator:
             audience=audience,
         )
         guides = self._completed(guides, incident, audience)
-        similar, past_gap = attempt("search for similar incidents", lambda: self._similar(incident, audience))
         guides.sort(key=lambda item: not _is_named(item, incident))
-        past = self._completed(list(similar.evidence), incident, audience) if similar else []
-        found = list({item.id: item for item in (*guides, *past)}.values())
-        ids = {item.id: f"E{place}" for place, item in enumerate(found, start=1)}
-        return Gathered(
-            evidence=tuple(replace(item, id=ids[item.id]) for item in found),
-            past=recall(similar, incident.created_at, ids) if similar else (),
-            seen_before=similar.recurrence.times if similar and similar.recurrence else 0,
+        similar, past_gap = attempt("search for similar incidents", lambda: self._similar(incident, audience))
+        found = Gathered(
+            evidence=tuple(replace(item, id=f"E{place}") for place, item in enumerate(guides, start=1)),
             gaps=tuple(dict.fromkeys(filter(None, (gap, None if gap else past_gap)))),
             whole=whole and past_gap is None,
-            seconds=time.monotonic() - started,
         )
+        found = self._with_past(found, similar, incident, audience) if similar else found
+        return replace(found, seconds=time.monotonic() - started)
 
-    def _similar(self, incident: Incident, audience: Audience) -> Similar | None:
+    def compare(self, incident: Incident, gathered: Gathered, ranked: Ranked, audience: Audience = PUBLIC) -> Gathered:
+        """What was gathered, its past incidents looked for anew by the folders of the commit that is suspected now.
+
+        Doing it twice changes nothing. What was gathered stands where nothing is suspected, or the index does not answer.
+
+        Args:
+            audience: as in `gather`.
+        """
+        ranking = ranked.ranking
+        suspected = ranking.culprits[:1] if ranking and not ranking.abstained else ()
+        areas = [area for culprit in suspected for area in areas_of(culprit.commit)]
+        if not areas or not gathered.audience_known:
+            return gathered
+        incident = clean(incident)
+        similar, _ = attempt("search for similar incidents", lambda: self._similar(incident, audience, areas))
+        return self._with_past(gathered, similar, incident, audience) if similar else gathered
+
+    def _similar(self, incident: Incident, audience: Audience, areas: Sequence[str] = ()) -> Similar | None:
         retriever = self._documents()
-        return find_similar(retriever, incident, audience=audience, limit=PAST) if retriever else None
+        return find_similar(retriever, incident, audience=audience, limit=PAST, areas=areas) if retriever else None
+
+    def _with_past(self, gathered: Gathered, similar: Similar, incident: Incident, audience: Audience) -> Gathered:
+        """What was gathered, with these past incidents in the place of any others."""
+        guides = tuple(item for item in gathered.evidence if item.tier is not Tier.PAST_INCIDENT)
+        past = {item.id: item for item in self._completed(list(similar.evidence), incident, audience)}
+        ids = {piece: f"E{place}" for place, piece in enumerate(past, start=len(guides) + 1)}
+        return replace(
+            gathered,
+            evidence=(*guides, *(replace(item, id=ids[piece]) for piece, item in past.items())),
+            past=recall(similar, incident.created_at, ids),
+            seen_before=similar.recurrence.times if similar.recurrence else 0,
+        )
 
     def search(
         self,
@@ -170,7 +198,9 @@ class Investigator:
         tiers: tuple[Tier, ...] | None = None,
         before: datetime | None = None,
     ) -> tuple[list[Evidence], str | None, bool]:
-        """Passages worth showing; what was not searched, in words; and whether every configured part answered."""
+        """Passages worth showing, best first and by trust where they are about as good; what was not searched, in words; and
+        whether every configured part answered.
+        """
         service = incident.service if incident else None
 
         def act() -> list[Evidence] | None:
@@ -193,7 +223,7 @@ class Investigator:
         found, gap = attempt("document search", act)
         if found is None and gap is None:
             return [], "No documents are configured: set RUNDOWN_DOCS, or run `rundown ingest FOLDER`", True
-        return found or [], gap, gap is None
+        return by_trust(found or []), gap, gap is None
 
     def readable(self, pieces: Sequence[str], audience: Audience) -> frozenset[str]:
         """Which of these pieces of the index are still held, and may be read by all of the audience now.
@@ -268,6 +298,26 @@ class Investigator:
         return Drafted(summary=summary, mitigation=mitigation, pieces=pieces, seconds=time.monotonic() - started)
 
 
+def by_trust(found: Sequence[Evidence]) -> list[Evidence]:
+    """Evidence in its order, but for what answers about as well as something of a lower tier before it: that goes first.
+
+    Args:
+        found: best first, scored by the probability that each answers.
+    """
+    tiers = list(Tier)
+    kept: list[Evidence] = []
+    for item in found:
+        place = len(kept)
+        while (
+            place
+            and tiers.index(kept[place - 1].tier) > tiers.index(item.tier)
+            and kept[place - 1].score - item.score <= REACH
+        ):
+            place -= 1
+        kept.insert(place, item)
+    return kept
+
+
 def clean(incident: Incident) -> Incident:
     """The incident without the secrets somebody pasted into it, and without what is not there to be read."""
     return from_json(Incident, _shown(redact_json(to_json(incident))))
@@ -302,11 +352,9 @@ def attempt(what: str, act: Callable[[], T]) -> tuple[T | None, str | None]:
 
 def _is_named(item: Evidence, incident: Incident) -> bool:
     """Whether the alert itself names this document as its runbook."""
-    named = incident.runbook_url
-    if not named:
-        return False
-    path = named.split("#", 1)[0].rstrip("/")
-    return bool(item.url and item.url.split("#", 1)[0].rstrip("/") == path) or bool(
-        (item.doc_id and path.endswith("/" + item.doc_id.rsplit(".", 1)[0]))
-        or (item.doc_id and path.endswith("/" + item.doc_id))
+    named, doc_id = place_keys(incident.runbook_url or ""), item.doc_id or ""
+    by_id = place_keys(doc_id)
+    # A name alone proves it of a document that has no folder to tell it apart by.
+    return same_place(named, (*place_keys(item.url or ""), *by_id)) >= STRENGTH["path"] or (
+        "/" not in doc_id and same_place(named, by_id) > 0
     )

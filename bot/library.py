@@ -108,6 +108,8 @@ class LiveLibrary:
     ) -> SyncReport:
         """Bring the generation that answers to what a source holds now; written down either way.
 
+        Another that took its place meanwhile is brought there too: the rebuild may have read the source before us.
+
         Args:
             spec: what opens the source.
             source: it, if it is open already.
@@ -116,8 +118,12 @@ class LiveLibrary:
             core.errors.RundownError: as `ingest.sync.Ingestor.sync` does.
         """
         source = source or open_known(spec, self._settings, self._store)
-        with self.filling() as (store, ingestor):
-            return sync_source(store, ingestor, source, spec=spec, progress=progress)
+        while True:
+            with self.filling() as (store, ingestor):
+                report = sync_source(store, ingestor, source, spec=spec, progress=progress)
+            self.refresh()
+            if self.current().ingestor is ingestor:
+                return report
 
     def refresh(self) -> bool:
         """Look which generation answers, and open it if it is another; whether it was.

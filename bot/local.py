@@ -189,6 +189,7 @@ def _run(
     )
     gathered = investigator.gather(incident) if retriever else Gathered()
     ranked = investigator.rank(incident, ChangeSources(None, settings.events_file).before(incident))
+    gathered = investigator.compare(incident, gathered, ranked)
     drafted = investigator.draft(incident, gathered, ranked)
     card = Card(
         incident=incident,
@@ -337,9 +338,19 @@ def forget_sources(specs: Sequence[str]) -> dict[str, int]:
 
 def _told(report: SyncReport) -> str:
     """A run in words: what changed, then what was left out and why."""
-    lines = [
-        f"{report.source}: {report.added} added, {report.updated} updated, {report.deleted} deleted, {report.unchanged} unchanged"
-    ]
+    counts = f"{report.added} added, {report.updated} updated, {report.deleted} deleted, {report.unchanged} unchanged"
+    lines = [f"{report.source}: {counts if report.seen or report.deleted else _nothing(report.source)}"]
     lines += [f"  skipped {item.doc_id}: {item.reason}" for item in report.skipped]
     lines += [f"  not shown to readers of {doc_id}, so taken out: {what}" for doc_id, what in report.hidden]
     return "\n".join(lines)
+
+
+def _nothing(source: str) -> str:
+    """That nothing was found, and what would have been."""
+    from ingest.sources import what_is_read
+
+    kinds = what_is_read(source)
+    if not kinds:
+        return "nothing readable was found there. Check that its account may read something"
+    where = " committed at its HEAD" if source.startswith("git:") else ""
+    return f"nothing readable was found there. Read are {kinds}{where}"

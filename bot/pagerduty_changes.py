@@ -14,7 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from ingest import pagerduty_fields as f
+from ingest import fields as f
+from ingest import pagerduty_fields as pd
 from ingest.pagerduty_client import PagerDutyRefused
 from ranking.events import ChangeEvent
 
@@ -84,7 +85,7 @@ def read_changes(client: PagerDutyClient, incident_id: str, created_at: datetime
         window = {"since": (created_at - span).isoformat(), "until": created_at.isoformat()}
         found += islice(client.pages(place, "change_events", window), LIMIT)
     unique = {str(item.get("id")): item for item in found}
-    names = _service_names(client, unique.values(), {str(service.get("id")): f.name_of(service) or ""})
+    names = _service_names(client, unique.values(), {str(service.get("id")): pd.name_of(service) or ""})
     events = [event for item in unique.values() if (event := change_event(item, names))]
     return sorted((event for event in events if event.at < created_at), key=lambda event: event.at)
 
@@ -167,7 +168,7 @@ def _name_in(summary: str) -> str | None:
 
 
 def _service(services: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> str | None:
-    return next((name for item in services if (name := names.get(str(item.get("id"))) or f.name_of(item))), None)
+    return next((name for item in services if (name := names.get(str(item.get("id"))) or pd.name_of(item))), None)
 
 
 def _leaves(details: Mapping[str, Any], depth: int = 3) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,8 @@ from typing import Any
 
 from core.errors import UsageError
 from core.model import IncidentEvent, Status
-from ingest import pagerduty_fields as f
+from ingest import fields as f
+from ingest import pagerduty_fields as pd
 
 
 class PayloadError(UsageError):
@@ -59,14 +60,14 @@ def normalise(raw: bytes) -> list[IncidentEvent]:
     if occurred_at is None:
         raise PayloadError("cannot read a PagerDuty webhook", why="event.occurred_at is no time")
     note_id = f.text(data.get("id"), 64) if word == "annotated" else ""
-    changes = f.incident_fields(source) | f.custom_fields(data.get("custom_fields")) | _said(word, data)
+    changes = pd.incident_fields(source) | pd.custom_fields(data.get("custom_fields")) | _said(word, data)
     return [
         IncidentEvent(
             incident_id=_incident_id(source),
             event_id=f"note:{note_id}" if note_id else event["id"],
             kind=_KINDS.get(word, f.text(word, 64)),
             occurred_at=occurred_at,
-            agent=f.person(event.get("agent")),
+            agent=pd.person(event.get("agent")),
             changes=changes,
         )
     ]
@@ -180,20 +181,20 @@ def _note_text(note: Mapping[str, Any]) -> str:
 
 
 def _assignees(data: Mapping[str, Any]) -> str:
-    names = [name for name in map(f.name_of, f.rows(data.get("assignees"))) if name]
+    names = [name for name in map(pd.name_of, f.rows(data.get("assignees"))) if name]
     return f"to {', '.join(names)}" if names else ""
 
 
 def _roles(data: Mapping[str, Any]) -> str:
     given = f.rows(data.get("incident_role_assignments"))
     return "; ".join(
-        f"{f.name_of(item.get('role')) or 'role'}: {f.name_of(item.get('assignee')) or 'nobody'}" for item in given
+        f"{pd.name_of(item.get('role')) or 'role'}: {pd.name_of(item.get('assignee')) or 'nobody'}" for item in given
     )
 
 
 def _titled(name: str, state: str) -> Callable[[Mapping[str, Any]], str]:
     def tell(data: Mapping[str, Any]) -> str:
-        title = f.name_of(data.get(name)) or f.text(data.get(name), f.TITLE)
+        title = pd.name_of(data.get(name)) or f.text(data.get(name), f.TITLE)
         return ": ".join(part for part in (title, f.text(data.get(state), f.PROSE)) if part)
 
     return tell
@@ -226,17 +227,17 @@ def _note_event(note: Mapping[str, Any], incident: Mapping[str, Any]) -> Inciden
         event_id=f"note:{note_id}",
         kind="annotated",
         occurred_at=at,
-        agent=f.person(note.get("user")),
-        changes=f.incident_fields(incident) | {"note": _note_text(note)},
+        agent=pd.person(note.get("user")),
+        changes=pd.incident_fields(incident) | {"note": _note_text(note)},
     )
 
 
 def _incident_events(incident: Mapping[str, Any], *, before: Any) -> list[IncidentEvent]:
     """Opened, as it now is, and what its status tells; each at the time it says, so that late arrival changes nothing."""
     incident_id, now = _incident_id(incident), updated_at(incident)
-    opened, fields = f.time_of(incident.get("created_at")) or now, f.incident_fields(incident)
+    opened, fields = f.time_of(incident.get("created_at")) or now, pd.incident_fields(incident)
     changed = f.time_of(incident.get("last_status_change_at")) or now
-    status, by = incident.get("status"), f.person(incident.get("last_status_change_by"))
+    status, by = incident.get("status"), pd.person(incident.get("last_status_change_by"))
     acknowledged = _acknowledgements(incident, changed, by) if status == Status.ACKNOWLEDGED else []
 
     def event(kind: str, at: datetime, mark: str, agent: str | None = None, **changes: Any) -> IncidentEvent:
@@ -267,6 +268,6 @@ def _acknowledgements(
     incident: Mapping[str, Any], changed: datetime, by: str | None
 ) -> list[tuple[datetime, str | None]]:
     given = f.rows(incident.get("acknowledgements"))
-    return [(f.time_of(item.get("at")) or changed, f.person(item.get("acknowledger"))) for item in given] or [
+    return [(f.time_of(item.get("at")) or changed, pd.person(item.get("acknowledger"))) for item in given] or [
         (changed, by)
     ]

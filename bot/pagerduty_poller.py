@@ -20,7 +20,8 @@ from bot.pagerduty_events import PayloadError, digest, normalise_polled, polled_
 from core.errors import PagerDutyUnavailable, RundownError
 from core.incidents import fold
 from core.model import Incident, IncidentEvent, Status
-from ingest import pagerduty_fields as f
+from ingest import fields as f
+from ingest import pagerduty_fields as pd
 from ingest.pagerduty import alert_details
 from ingest.pagerduty_client import LIST_END, PagerDutyRefused
 
@@ -233,11 +234,11 @@ def enrich(client: PagerDutyClient, incident_id: str) -> IncidentEvent | None:
     include = ["custom_fields", "conference_bridge", "first_trigger_log_entries"]
     incident = f.table(client.get(_path(incident_id), {"include[]": include}).get("incident"))
     details, contexts = alert_details(client, incident_id.removeprefix("pd:"))
-    found = _bridge(incident) + f.links(contexts, details)
-    fields = f.incident_fields(incident)
-    fields["description"] = f.describe(details) or fields.get("description", "")
+    found = _bridge(incident) + pd.links(contexts, details)
+    fields = pd.incident_fields(incident)
+    fields["description"] = pd.describe(details) or fields.get("description", "")
     fields["links"] = found
-    fields["runbook_url"] = fields.get("runbook_url") or f.runbook(found, fields["description"])
+    fields["runbook_url"] = fields.get("runbook_url") or pd.runbook(found, fields["description"])
     changes = {name: value for name, value in fields.items() if value}
     return IncidentEvent(
         incident_id=incident_id,

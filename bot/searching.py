@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.app import open_library
+from core.errors import UsageError
 from core.model import to_json
 from core.settings import read_settings
 from core.store import open_store
@@ -24,7 +25,13 @@ _CHARS = 300
 
 
 def search_once(query: str, *, limit: int, service: str | None = None) -> list[Found]:
-    """The documents that match a query and that everyone may read, best first."""
+    """The documents that match a query and that everyone may read, best first.
+
+    Raises:
+        UsageError: it asks nothing.
+    """
+    if not query.strip():
+        raise UsageError("cannot search for nothing", why="the query is empty", way_out='for example: "disk full"')
     settings = read_settings()
     with open_library(settings, open_store(settings.store_url)) as library:
         return library.retriever.look(query, limit=limit, service=service, fold=True)
@@ -74,7 +81,7 @@ def show(found: Sequence[Found], console: Console, *, explain: bool) -> None:
     from retrieval.answering import ANSWERS
 
     if not found:
-        console.print("Nothing in the index matches. `rundown ingest FOLDER` fills it.")
+        console.print("Nothing in the index matches. `rundown index status` tells what it holds.")
         return
     if found[0].evidence.score < ANSWERS:
         console.print(f"[yellow]Nothing clearly answers this[/] (best guess {found[0].evidence.score:.0%}). Nearest:")

@@ -27,7 +27,9 @@ from bot.intake import Intake
 from bot.investigation import Investigator, attempt
 from bot.library import OWN_INCIDENTS
 from bot.metrics import Metrics
+from bot.names import Names
 from bot.pagerduty import PagerDutyWebhook
+from bot.responders import Responders
 from bot.steps import LiveSteps
 from bot.workflow import Workflow
 from core.errors import IndexUnavailable, SettingsError, Unavailable
@@ -99,7 +101,10 @@ class Server:
         delivery = Delivery(self.store, self.client)
         self.channels = Channels(self.client, self.settings, self.store)
         self.audiences = Audiences(self.client, self.settings)
-        self._own_incidents = own_incidents.open(self.store, self.settings, is_public=self.audiences.is_public)
+        self.names = Names(self.client)
+        self._own_incidents = own_incidents.open(
+            self.store, self.settings, is_public=self.audiences.is_public, name_of=self.names.of
+        )
         gate = Gate(self.audiences, self.investigator)
         self.steps = LiveSteps(
             store=self.store,
@@ -110,6 +115,7 @@ class Server:
             metrics=self.metrics,
             enrich=self._enrich,
             changes=ChangeSources(self._rest, self.settings.events_file).before,
+            invite=Responders(self._rest, self.client).invite if self._rest is not None else None,
         )
         self.workflow = Workflow(self.steps, self.store, self.settings)
         self.syncs = SyncQueue(self._sync_source, workers=self.settings.sync_workers, worker=self.settings.worker)
@@ -242,6 +248,7 @@ class Server:
         opened = self._keep("documents", self._open_documents)
         self._keep("commits", self._sync_commits)
         self._keep("channels", self.channels.join_listed)
+        attempt("looking up names in Slack", self.names.look_up)
         if opened:  # last: the first reading of a year of past incidents takes a minute
             self._keep("sync of documents", self._sync_documents)
 

@@ -20,11 +20,12 @@ from bot.audience import FRESH_S
 from bot.card import Card, Step, StepName
 from bot.gate import Gate, shown
 from bot.investigation import Changes, Drafted, Gathered, Investigator, Ranked, attempt, clean
+from bot.slack_web import PASSING, SlackRefused
 from bot.told import Retelling
 from core.errors import SlackUnavailable
 from core.model import Incident, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
-from core.store import InboxRow, Message, Store
+from core.store import InboxRow, Message, MessageState, Store
 
 if TYPE_CHECKING:
     from bot.channels import Channels
@@ -43,6 +44,20 @@ NO_STEP = "none"
 #: Channels that Slack is asked about in a minute by looking again, of the hundred it lets us ask about. With more of them, each
 #: is asked about less often; those of which Slack tells that somebody came or went are looked at at once all the same.
 ASKED_PER_MIN = 75
+#: Slack's words for a channel that takes no post of ours however often we try, in ours.
+CLOSED = {
+    "is_archived": "it is archived",
+    "channel_not_found": "it is gone, or private without me",
+    "not_in_channel": "I am not in it. Invite me",
+    "restricted_action": "only some people may post there",
+    "restricted_action_read_only_channel": "only some people may post there",
+    "restricted_action_thread_only_channel": "only some people may post there",
+    "restricted_action_non_threadable_channel": "nobody may reply there",
+}
+#: The finding that holds channels that refused the card, by their ids; and how many may before we give up.
+REFUSED, MOVES = "refused", 3
+#: The finding that holds the channel into which those who were called have been invited.
+INVITED = "invited"
 #: Rounds after which a card that keeps changing under us is left to the next step.
 ROUNDS = 5
 
@@ -59,6 +74,7 @@ class LiveSteps:
         metrics: told of first posts and complete cards.
         enrich: asks PagerDuty for an incident's details; None without a REST key.
         changes: asks what was deployed and switched before an incident; None without any source of it.
+        invite: brings those whom the pager called to an incident into a channel; None without a REST key.
     """
 
     def __init__(
@@ -72,9 +88,11 @@ class LiveSteps:
         metrics: Metrics,
         enrich: Callable[[str], Any] | None = None,
         changes: Callable[[Incident], Changes] | None = None,
+        invite: Callable[[str, str], None] | None = None,
     ) -> None:
         self._store, self._investigator, self._channels, self._delivery = store, investigator, channels, delivery
         self._gate, self._metrics, self._enrich, self._changes = gate, metrics, enrich, changes
+        self._invite = invite
         #: Makes the messages that are no cards.
         self.retelling = Retelling(store, gate)
         #: Runs what somebody in Slack asked. Set once both are built: it asks the desk, and the desk shows cards through us.
@@ -125,6 +143,7 @@ class LiveSteps:
             event, gap = attempt("PagerDuty's details of the incident", lambda: enrich(incident_id))
             if event is not None:
                 self._store.record_events([event])
+        self._invite_once(incident_id)
         present = self._gate.present(self._store.channel_of(incident_id))
         gathered = self._investigator.gather(self._incident(incident_id), audience=present.audience)
         if not present.known:
@@ -137,6 +156,20 @@ class LiveSteps:
         if not worse:  # as a later try may be
             self._store.save_finding(incident_id, "gather", to_json(gathered))
         return gathered.whole
+
+    def _invite_once(self, incident_id: str) -> None:
+        """Bring those whom the pager called into the channel that was made for it. What fails is no gap: they have their page."""
+        incident, channel, invite = self._incident(incident_id), self._store.channel_of(incident_id), self._invite
+        done = self._store.findings(incident_id).get(INVITED)
+        if invite is None or channel is None or not incident.paged or done == channel:
+            return
+
+        def act() -> None:
+            if self._channels.made_for(incident, channel):
+                invite(incident_id, channel)
+            self._store.save_finding(incident_id, INVITED, channel)
+
+        attempt("inviting responders", act)
 
     def rank(self, incident_id: str) -> bool:
         """Rank commits; whether every part answered. What was whole is not ranked again."""
@@ -162,12 +195,20 @@ class LiveSteps:
         return changes
 
     def draft(self, incident_id: str) -> bool:
-        """Write the card's words. A model that fails leaves the extractive draft, which is whole."""
+        """Compare past incidents by the suspected commit, and write the card's words.
+
+        A model that fails leaves the extractive draft, which is whole.
+        """
         found = self._store.findings(incident_id)
         gathered, ranked = _read(found, "gather", Gathered) or Gathered(), _read(found, "rank", Ranked) or Ranked()
-        present = self._gate.present(self._store.channel_of(incident_id))
-        gathered = replace(gathered, evidence=self._gate.check(gathered.evidence, present).evidence)
-        drafted = self._investigator.draft(self._incident(incident_id), gathered, ranked)
+        incident, present = self._incident(incident_id), self._gate.present(self._store.channel_of(incident_id))
+        compared = (
+            self._investigator.compare(incident, gathered, ranked, present.audience) if present.known else gathered
+        )
+        if compared != gathered:
+            self._store.save_finding(incident_id, "gather", to_json(compared))
+        gathered = replace(compared, evidence=self._gate.check(compared.evidence, present).evidence)
+        drafted = self._investigator.draft(incident, gathered, ranked)
         for draft in (drafted.summary, drafted.mitigation):
             if draft.author == "extractive" and draft.rejected:
                 self._metrics.model_failed(draft.task)
@@ -183,16 +224,48 @@ class LiveSteps:
         """
         with self._locks[incident_id]:
             try:
-                channel = self._store.channel_of(incident_id)
-                if channel is None:
-                    channel = self._channels.channel_for(clean(self._incident(incident_id)))
-                    self._store.set_channel(incident_id, channel)
-                for _ in range(ROUNDS):
-                    if not self._show_once(incident_id, channel):
-                        break
+                try:
+                    self._show_at_home(incident_id)
+                except SlackRefused as error:
+                    if not self._moved(incident_id, error):
+                        raise
+                    self._show_at_home(incident_id)
                 self._note_completion(incident_id)
             except SlackUnavailable as error:
                 log.warning("cannot show %s yet: %s", incident_id, error)
+
+    def _show_at_home(self, incident_id: str) -> None:
+        """Show it in its channel, which is chosen once."""
+        channel = self._store.channel_of(incident_id)
+        if channel is None:
+            channel = self._channels.channel_for(clean(self._incident(incident_id)))
+            self._store.set_channel(incident_id, channel)
+        for _ in range(ROUNDS):
+            if not self._show_once(incident_id, channel):
+                break
+
+    def _moved(self, incident_id: str, error: SlackRefused) -> bool:
+        """Whether a card that Slack refuses for good in its channel has got another one: a page must find its way.
+
+        Not the card that somebody asked for in a channel: they are told that we cannot post there.
+        """
+        message = self._store.message(f"card:{incident_id}")
+        if message is None or message.ts is not None or error.code not in CLOSED or incident_id.startswith("slack:"):
+            return False
+        refused = {**self._store.findings(incident_id).get(REFUSED, {}), message.channel: error.code}
+        if len(refused) > MOVES:
+            return False
+        self._store.save_finding(incident_id, REFUSED, refused)
+        try:
+            channel = self._channels.channel_for(clean(self._incident(incident_id)), refused=refused)
+        except SlackUnavailable as silent:
+            if silent.ambiguous or silent.retry_after_s or getattr(silent, "code", "") in PASSING:
+                # What was given up would never be tried again: it waits for a channel as for Slack itself.
+                self._store.mark_message(message.key, MessageState.PENDING, error=error.why)
+            raise
+        log.warning("the card of %s goes to %s, since %s refuses it: %s", incident_id, channel, message.channel, error)
+        self._store.move_card(incident_id, channel)
+        return True
 
     def _show_once(self, incident_id: str, channel: str) -> bool:
         """Send what differs; whether anything did. Repeated until nothing does, because other steps write meanwhile."""
@@ -328,6 +401,7 @@ class LiveSteps:
             votes=votes,
             confirmed_culprit=confirmed[-1] if confirmed else None,
             release=ranked.ranking.release if ranked and ranked.ranking else "",
+            meant_for=_meant_for(found.get(REFUSED, {}), self._store.channel_of(incident_id)),
         )
 
     def _incident(self, incident_id: str) -> Incident:
@@ -345,6 +419,12 @@ def opened_by(key: str) -> str:
 def _card_keys(incident_id: str) -> tuple[str, str]:
     """The messages that `LiveSteps.show` makes."""
     return f"card:{incident_id}", f"detail:{incident_id}"
+
+
+def _meant_for(refused: dict[str, str], home: str | None) -> tuple[str, str] | None:
+    """The first channel that refused the card, and why in words, if it is not where the card is now."""
+    channel, code = next(iter(refused.items()), (home, ""))
+    return (channel, CLOSED[code]) if channel and channel != home else None
 
 
 def _read(found: dict[str, Any], step: str, kind: type[T]) -> T | None:

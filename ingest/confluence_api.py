@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urljoin
 
 from core.errors import Unavailable, UsageError
-from ingest import pagerduty_fields as f
+from ingest import fields as f
 from ingest.confluence_client import ConfluenceClient, ConfluenceRefused
 
 #: What to expand for a page's own read restrictions.

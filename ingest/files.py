@@ -26,6 +26,8 @@ _HTML = {".html", ".htm", ".xhtml"}
 _RST = {".rst", ".rest"}
 _TEXT = {".txt", ".text"}
 SUFFIXES = _MARKDOWN | _ASCIIDOC | _HTML | _RST | _TEXT
+#: The same for people.
+READS = "Markdown, AsciiDoc, reStructuredText, HTML and text files (.md, .adoc, .rst, .html, .txt and the like)"
 _CHANGED = ("updated_at", "updated", "last_updated", "lastmod", "last_modified", "last_reviewed_on", "date")
 
 

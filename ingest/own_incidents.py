@@ -13,6 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +33,8 @@ from core.model import (
 )
 from core.settings import Settings
 from core.store import Store
-from ingest import pagerduty_fields as f
+from ingest import fields as f
+from ingest import pagerduty_fields as pd
 from ingest.sources import NOTHING, Held, Listed, Skipped
 from retrieval.story import FORM, SETTLED, Said, Story, areas_of, tell
 
@@ -46,9 +48,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _nobody(person: str) -> str:
-    """Who said something in Slack, where nobody looks names up."""
-    return "somebody in Slack" if _SLACK_ID.match(person) else person
+def _unknown(person: str) -> None:
+    """The name of somebody in Slack, where nobody looks names up."""
 
 
 def open(
@@ -56,7 +57,7 @@ def open(
     settings: Settings,
     *,
     is_public: Callable[[str], bool] = lambda channel: False,
-    name_of: Callable[[str], str] = _nobody,
+    name_of: Callable[[str], str | None] = _unknown,
 ) -> OwnIncidents:
     """The incidents of this process's store, under Slack's terms as the settings give them. Arguments as of `OwnIncidents`."""
     internal = settings.slack_distribution == "internal"
@@ -70,7 +71,8 @@ class OwnIncidents:
         store: what Rundown remembers.
         slack_text: whether Slack's terms let its text be indexed: `slack_distribution` is "internal".
         is_public: whether everyone may join a channel, by its id. What was handled elsewhere is for that channel alone.
-        name_of: a person's name from the id that the store keeps.
+        name_of: the name of somebody in Slack from the id that the store keeps; None while it is not known. A story in which
+            somebody has no name yet is read again each time, until they have.
         clock: the present.
     """
 
@@ -80,7 +82,7 @@ class OwnIncidents:
         *,
         slack_text: bool,
         is_public: Callable[[str], bool] = lambda channel: False,
-        name_of: Callable[[str], str] = _nobody,
+        name_of: Callable[[str], str | None] = _unknown,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._store, self._slack_text = store, slack_text
@@ -127,13 +129,10 @@ class OwnIncidents:
         self, incident: Incident, readers: tuple[str, ...], votes: Sequence[Mapping[str, Any]], version: str | None
     ) -> Document:
         events, findings = self._store.incident_events(incident.id), self._store.findings(incident.id)
-        updates = _said(events, "status_update_published")
-        talk = [
-            Said(at=said.at, author=self._name_of(said.author), text=said.text)
-            for said in _said(events, "remark")
-            if self._slack_text
-        ]
-        notes = [Said(at=note.at, author=note.author, text=note.text) for note in incident.notes]
+        called = _Called(self._name_of)
+        updates = [replace(said, author=called(said.author)) for said in _said(events, "status_update_published")]
+        talk = [replace(said, author=called(said.author)) for said in _said(events, "remark") if self._slack_text]
+        notes = [Said(at=note.at, author=called(note.author), text=note.text) for note in incident.notes]
         ended = incident.resolved_at or incident.created_at
         story = Story(
             title=incident.title,
@@ -144,14 +143,14 @@ class OwnIncidents:
             rank=tuple(
                 part for part in (incident.priority, incident.urgency and f"urgency {incident.urgency}") if part
             ),
-            alert=f.alert_marks([{"body": {"details": incident.text}}]),
+            alert=pd.alert_marks([{"body": {"details": incident.text}}]),
             description=incident.description,
             updates=tuple(updates),
             notes=tuple(sorted(notes, key=lambda said: said.at)),
             talk=tuple(talk),
             cause=_cause(votes, findings),
             suggested=_helpful(votes, findings),
-            resolved_by=incident.resolved_by,
+            resolved_by=incident.resolved_by and called(incident.resolved_by),
         )
         last = max([ended, *(said.at for said in (*updates, *notes, *talk)), *_judged(votes)])
         return Document(
@@ -166,8 +165,23 @@ class OwnIncidents:
             # It tells of everything up to the last word: only an incident after that may be shown it.
             occurred_at=last,
             readers=readers,
-            version=version,
+            version=version if called.everybody else None,
         )
+
+
+class _Called:
+    """Names people, and remembers whether it could name everybody."""
+
+    def __init__(self, name_of: Callable[[str], str | None]) -> None:
+        self._name_of = name_of
+        self.everybody = True
+
+    def __call__(self, person: str) -> str:
+        if not _SLACK_ID.match(person):
+            return person
+        name = self._name_of(person)
+        self.everybody = self.everybody and name is not None
+        return name or "somebody in Slack"
 
 
 def _said(events: Sequence[IncidentEvent], kind: str) -> list[Said]:

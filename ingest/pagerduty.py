@@ -16,7 +16,8 @@ from urllib.parse import quote, urlsplit
 from core.errors import PagerDutyUnavailable
 from core.model import Document, Tier
 from core.settings import Settings
-from ingest import pagerduty_fields as f
+from ingest import fields as f
+from ingest import pagerduty_fields as pd
 from ingest.pagerduty_client import LIST_END, PagerDutyClient, PagerDutyRefused, open_client
 from ingest.sources import NOTHING, Held, Listed, Skipped
 from retrieval.story import FORM, SETTLED, Said, Story, tell
@@ -136,7 +137,7 @@ class PagerDutySource:
             alerts = incident_alerts(self._client, incident_id, background=True)
         except PagerDutyRefused as error:
             return Skipped(doc_id=incident_id, reason=str(error), unreadable=True)
-        fields = f.incident_fields(incident)
+        fields = pd.incident_fields(incident)
         details, _ = told_by(alerts)
         last = max([resolved_at, *(said.at for said in (*notes, *updates))])
         story = Story(
@@ -148,11 +149,11 @@ class PagerDutySource:
             rank=tuple(
                 part for part in (fields.get("priority"), f"urgency {fields.get('urgency', 'unknown')}") if part
             ),
-            alert=f.alert_marks(alerts),
-            description=f.describe(details) or fields.get("description", ""),
+            alert=pd.alert_marks(alerts),
+            description=pd.describe(details) or fields.get("description", ""),
             updates=tuple(updates),
             notes=tuple(notes),
-            resolved_by=f.person(incident.get("last_status_change_by")),
+            resolved_by=pd.person(incident.get("last_status_change_by")),
         )
         return Document(
             id=incident_id,
@@ -236,7 +237,7 @@ def _updates(client: PagerDutyClient, incident_id: str) -> list[Said]:
 def _said(given: Iterable[tuple[Any, Any, Any]]) -> list[Said]:
     """Times, people and texts as PagerDuty gives them, oldest first; what has no time or says nothing is left out."""
     found = [
-        Said(at=at, author=f.name_of(who) or "somebody", text=words)
+        Said(at=at, author=pd.name_of(who) or "somebody", text=words)
         for when, who, content in given
         if (at := f.time_of(when)) and (words := f.text(content, f.PROSE))
     ]

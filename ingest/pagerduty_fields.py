@@ -1,24 +1,22 @@
 """Read PagerDuty's objects field by field, whatever else they hold: the same for webhooks, REST and past incidents.
 
-Does: turn an incident, alert, custom fields or a reference into plain, bounded, printable values of our own nouns; find the
-runbook they name, and the marks by which an alert is known again.
-Does not: fetch anything, or trust that a field is there or of its documented type.
+Does: turn an incident, alert, custom fields or a reference into values of our own nouns; find the runbook they name, and the
+marks by which an alert is known again.
+Does not: fetch anything, or read a single value (`ingest.fields`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from ingest.fields import LINE, PROSE, TITLE, rows, table, text, time_of, web_url
 from retrieval.alike import alert_name
 from retrieval.story import ALERT, CLASS, DEDUP
 
-#: Longest texts kept, in characters: more than people read, less than a flood.
-TITLE, LINE, PROSE = 1024, 200, 8000
 _LINKS, _FIELDS, _LINES, _DEPTH = 10, 30, 60, 6
 
 _RUNBOOK = re.compile(r"(?:run|play)[ _-]?book", re.IGNORECASE)
@@ -28,38 +26,8 @@ _RUNBOOK_IN_TEXT = re.compile(
 #: A key that PagerDuty made because the sender gave none: another one each time.
 _MADE_UP = re.compile(r"[0-9a-f]{32}")
 _NUMBERED = re.compile(r"^\[#\d+\]\s*")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 #: Keys whose value says the most, in the order to show them.
 _TELLING = ("description", "message", "summary", "body", "details")
-
-
-def text(value: Any, limit: int = LINE) -> str:
-    """A string without control characters or broken Unicode, cut at `limit` characters. Anything else is ""."""
-    if not isinstance(value, str):
-        return ""
-    clean = _UNPRINTABLE.sub("", value.replace("\r\n", "\n")).encode("utf-8", "replace").decode("utf-8").strip()
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
-
-
-def table(value: Any) -> Mapping[str, Any]:
-    """A JSON object, or an empty one in place of anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def rows(value: Any) -> list[Mapping[str, Any]]:
-    """The objects of a JSON list, or none in place of anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def time_of(value: Any) -> datetime | None:
-    """An aware time from ISO 8601, or None if it is not one."""
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def name_of(reference: Any) -> str | None:
@@ -74,19 +42,6 @@ def person(reference: Any) -> str | None:
 
 
 _PEOPLE = ("user_reference", "user", "bot_user_reference")
-
-
-def web_url(value: Any, *, schemes: Sequence[str] = ("https", "http")) -> str | None:
-    """An address a person may follow: absolute, without a user name in it, of a sane length. Else None."""
-    found = text(value, 2001)
-    if not found or len(found) > 2000 or any(mark in found for mark in ' \n\t<>|"\\'):
-        return None
-    try:
-        parts = urlsplit(found)
-        usable = parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return None
-    return found if usable else None
 
 
 def incident_fields(data: Mapping[str, Any]) -> dict[str, Any]:

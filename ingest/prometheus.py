@@ -24,6 +24,8 @@ from ingest.git_docs import is_repository
 from ingest.sources import NOTHING, Held, Listed, Skipped
 
 SUFFIXES = (".yaml", ".yml", ".rules")
+#: The same for people.
+READS = "files with alerting rules (.yaml, .yml, .rules)"
 #: Part of every version: raise it when the same rule would become another document.
 _MADE = "rules-1"
 #: How deep in a file groups are looked for: Helm values hold them five maps down.

@@ -13,6 +13,7 @@ A source promises three things that syncing with deletes rests on:
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,6 +100,16 @@ _KINDS = {
     "pagerduty": "ingest.pagerduty",
     "prometheus": "ingest.prometheus",
 }
+#: Sources of files, and the module that says which kinds it reads.
+_FILES = {"folder": "ingest.files", "git": "ingest.files", "prometheus": "ingest.prometheus"}
+#: What looks like a kind of source: longer than a drive's letter.
+_KIND = re.compile(r"[a-z][a-z0-9_-]+", re.IGNORECASE)
+
+
+def what_is_read(name: str) -> str:
+    """Which kinds of file a source of that name reads, in words; "" for a service."""
+    kind = name.partition(":")[0]
+    return str(importlib.import_module(_FILES[kind]).READS) if kind in _FILES else ""
 
 
 def open_source(spec: str | Path, settings: Settings | None = None) -> Source:
@@ -113,7 +124,7 @@ def open_source(spec: str | Path, settings: Settings | None = None) -> Source:
     Raises:
         DocumentError: there is nothing that can be read at that path.
         SettingsError: a service is not configured.
-        UsageError: what follows the colon names nothing.
+        UsageError: what follows the colon names nothing, or what stands before it is no kind of source.
     """
     kind, separator, rest = str(spec).partition(":")
     settings = settings or read_settings()
@@ -128,6 +139,14 @@ def _open_path(spec: str, docs_url: str | None) -> Source:
     from ingest.git_docs import GitSource, is_repository
 
     kind, path = _split(spec)
+    prefix, separator, _ = spec.partition(":")
+    if kind is None and separator and _KIND.fullmatch(prefix) and not path.exists():
+        known = ", ".join(f"{kind}:" for kind in sorted((*_KINDS, "folder", "git")))
+        raise UsageError(
+            f"cannot read documents from {spec!r}",
+            why=f"{prefix!r} is an unknown kind of source, and no folder has that name",
+            way_out=f"give a folder, or one of: {known}",
+        )
     if not path.is_dir():
         raise DocumentError(
             f"cannot read documents from {str(path)!r}",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.model import Confidence, Draft, Evidence, Incident, Ranking, Sentence, Status, Tier
+from core.vain import tried_in_vain
 from prompts.checks import advises, names_command, unfit
 from prompts.orders import asks
 from prompts.passages import Passage, passages
@@ -263,13 +264,6 @@ _CAUSE = re.compile(r"\b(?:caus(?:e[ds]?|ing)|because|due to|led to|triggered by
 _CAUSE_HEADING = re.compile(r"cause|trigger|what happened|why|contribut", re.I)
 
 
-#: Headings under which a document says what was tried in vain.
-_IN_VAIN = re.compile(
-    r"\b(?:not|n't|no) (?:help|work|fix)|\b(?:didn|doesn)['’]?t (?:help|work)|in vain|without success|failed attempts?",
-    re.I,
-)
-
-
 def last_time(wanted: str, sources: Iterable[Source], *, in_vain: bool = False) -> list[Sentence]:
     """How the nearest incident that is alike ended, or what was tried in vain, told as past.
 
@@ -312,7 +306,7 @@ def _told(parts: Sequence[Source], cue: re.Pattern[str], heading: re.Pattern[str
     scored: list[tuple[float, str, str, bool]] = []
     for part in parts:
         for item in passages(part.text, part.section):
-            vain = any(_IN_VAIN.search(name) for name in item.section) or bool(_IN_VAIN.search(item.text))
+            vain = any(tried_in_vain(words) for words in (*item.section, item.text))
             under = vain or any(heading.search(name) for name in item.section)
             worth = 2 * under + bool(cue.search(item.text)) - (0.5 if len(item.text.split()) < 4 else 0)
             fit = item.kind != "row" and showable(item) and not advises(item.text)

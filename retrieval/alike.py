@@ -58,6 +58,17 @@ _FIELDS_WORDS = """
     runbook_url dashboard_url panel_url silence_url generatorurl generator_url external_url num_firing num_resolved alert_name
     alertname custom_details starts_at ends_at"""
 _FIELDS = frozenset(_FIELDS_WORDS.split())
+#: Parts of a rule's name that tell of trouble, beside what fails.
+_TROUBLE_WORDS = "alert burn critical degraded down full high latency low no not out outage slow spike too"
+_TROUBLE = frozenset(_TROUBLE_WORDS.split())
+_NAME = re.compile(r"(?<![\w.-])(?=\w*[a-z0-9][A-Z])[A-Za-z][A-Za-z0-9]{5,}(?![\w-])")
+#: A name of so many parts is a sentence, and no product's.
+_SENTENCE_PARTS = 4
+_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+_DATE = re.compile(
+    rf"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b,?|\b\d{{1,2}}(?:st|nd|rd|th)?[ .-]+{_MONTH}|\b{_MONTH}[ -]+\d{{1,4}}(?:st|nd|rd|th)?\b",
+    re.IGNORECASE,
+)
 _PATH = re.compile(r"(?<![\w.-])[\w.-]+(?:/[\w.-]+)+")
 
 
@@ -70,9 +81,9 @@ def bare(text: str) -> list[str]:
 def alert_key(title: str) -> str:
     """What stays the same in the title of one alert whenever it fires; "" if that says nothing.
 
-    "[FIRING:2] Checkout answers 500 on web-3" gives "checkout answers".
+    "[FIRING:2] Checkout answers 500 on web-3" gives "checkout answers", and so does "Checkout answers 500 (Monday, 4 May)".
     """
-    words = bare(_BADGES.sub("", title))
+    words = bare(_DATE.sub(" ", _BADGES.sub("", title)))
     while words and words[-1].casefold() in _STOP:
         words.pop()
     says = len(words) > 1 or any(len(split_identifiers(word)) > 1 for word in words)
@@ -85,6 +96,18 @@ def alert_name(text: str) -> str | None:
         # "Alert: nothing works" is prose.
         if found["label"].casefold() != "alert" or identifiers(found["name"]):
             return found["name"]
+    return None
+
+
+def rule_in(title: str) -> str | None:
+    """The rule that a title names, where its text gives none: "HighErrorRate" of "4 March: HighErrorRate on web-3".
+
+    Products are spelled like rules ("JupyterHub"), so a short name that tells of no trouble is none.
+    """
+    for word in _NAME.findall(title):
+        parts = split_identifiers(word)[1:]
+        if len(parts) >= _SENTENCE_PARTS or any(part in _TROUBLE or _FAILS.search(part) for part in parts):
+            return str(word)
     return None
 
 

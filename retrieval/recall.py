@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from core.model import Section, Sentence
-from retrieval.similar import Ending, PastIncident, Recurrence, Similar
+from retrieval.ending import Ending
+from retrieval.similar import PastIncident, Recurrence, Similar
 
 #: Headings of the two parts.
 BEFORE, WORKED = "Seen before", "What worked last time"
@@ -58,16 +59,20 @@ def _worked(similar: Similar, ids: Mapping[str, str]) -> Iterable[Sentence]:
 
 
 def recurrence_words(again: Recurrence, at: datetime) -> str:
-    """How often, since when, and the last time: 'Third time since March; last time mitigated by: "…" (Ada, 2026-03-04).'"""
-    number, ending = ordinal(again.times + 1), again.last.ending
+    """How often, since when, and the last time: 'Third time since March; last time mitigated by: "…" (Ada, 2026-03-04).'
+
+    Where not all of them were looked at, neither the first nor the last is known, and none is called so.
+    """
+    ending = again.last.ending
     if again.at_least:
-        counted, last, by = f"At least the {number} time {since(again.since, at)} or earlier", "one was", "one time "
+        counted = f"Happened at least {_times(again.times)} before, {_back_to(again.since, at)}"
+        on, mitigated, said = "one of them was on", "one of them was mitigated by", "the last word on one of them was"
     else:
-        counted, last, by = f"{number.capitalize()} time {since(again.since, at)}", "the last was", "last time "
+        counted = f"{ordinal(again.times + 1).capitalize()} time {since(again.since, at)}"
+        on, mitigated, said = "the last was on", "last time mitigated by", "the last word then was"
     if ending is None:
-        return f"{counted}; {last} on {_day(again.last.at)}."
-    how = f"{by}mitigated by" if ending.mitigated else "the last word then was"
-    return f"{counted}; {how}: {_quoted(ending, again.last.at)}."
+        return f"{counted}; {on} {_day(again.last.at)}."
+    return f"{counted}; {mitigated if ending.mitigated else said}: {_quoted(ending, again.last.at)}."
 
 
 def alike_words(past: PastIncident) -> str:
@@ -90,6 +95,16 @@ def since(first: datetime, at: datetime) -> str:
     if (first.year, first.month) == (at.year, at.month):
         return "this month"
     return f"since {first:%B}" if first.year == at.year else f"since {first:%B %Y}"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _back_to(first: datetime, at: datetime) -> str:
+    """ "this month alone", "as far back as March"."""
+    month = since(first, at)
+    return f"as far back as {month.removeprefix('since ')}" if month.startswith("since ") else f"{month} alone"
 
 
 def _ended_words(past: PastIncident, ending: Ending) -> str:

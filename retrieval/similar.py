@@ -16,7 +16,6 @@ the same whole number are told latest first. One that shares none of the first t
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,10 +23,20 @@ from datetime import UTC, datetime, timedelta
 
 from core.access import Audience
 from core.model import Evidence, Incident, Tier
-from retrieval.alike import alert_key, alert_name, areas_in, names_word, shared_areas, shared_errors, shared_names
+from retrieval.alike import (
+    alert_key,
+    alert_name,
+    areas_in,
+    names_word,
+    rule_in,
+    shared_areas,
+    shared_errors,
+    shared_names,
+)
+from retrieval.ending import Ending, endings
 from retrieval.retriever import Found, Retriever
 from retrieval.sparse import identifiers
-from retrieval.story import ALERT, DEDUP, Told, read, telling
+from retrieval.story import ALERT, DEDUP, Told, read
 
 #: Documents looked at for likeness, and for counting how often it happened: where that many fit, there may be more.
 LOOKED_AT, COUNTED = 20, 100
@@ -35,45 +44,10 @@ LOOKED_AT, COUNTED = 20, 100
 _MANY = 20
 #: Somewhere on earth the day of a report began so much earlier, or ends so much later, than in UTC.
 _EAST, _WEST = timedelta(hours=14), timedelta(hours=12)
-_LONGEST = 300
 #: A shorter key may stand in any text by chance.
 _LONG_KEY = 6
-#: With fewer words an ending says that it ended, not how.
-_MEAGRE = 4
 #: A name that so many hold, or this part of all, tells none of them apart.
 _FEW, _COMMON = 2, 0.25
-_END_HEADING = re.compile(
-    r"resol|mitigat|\bfix|recover|remed|action taken|what (?:worked|helped)|restor", re.IGNORECASE
-)
-#: What a report says should be done, or was learnt.
-_AFTERWARDS = re.compile(
-    r"lesson|action item|follow[- ]?up|prevent|future|todo|next step|improve|needs? work", re.IGNORECASE
-)
-#: Headings under which a report says what was tried and did not help.
-_HEADS_VAIN = re.compile(
-    r"\b(?:not|n't|no) (?:help|work|fix|effect)|\b(?:didn|doesn)['’]?t (?:help|work)|in vain|without success|failed attempts?",
-    re.IGNORECASE,
-)
-_LEAD = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)]|>)\s+")
-_SPEAKER = re.compile(r"^(?P<author>[A-Z][\w'’-]+(?: [A-Z][\w.'’-]*){1,3}): (?P<text>.+)$", re.DOTALL)
-_NO_SPEAKER = re.compile(
-    r"cause|resol|mitigat|fix|action|update|impact|summary|status|note|lesson|step|timeline", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How a past incident ended, in the words of those who were there."""
-
-    #: Sentences, verbatim.
-    text: str
-    #: Who said so and when, where the document tells.
-    author: str | None
-    at: datetime | None
-    #: Whether they tell of a mitigation; else they are the last that was said.
-    mitigated: bool
-    #: The id of the evidence that holds them.
-    evidence: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,20 +129,24 @@ class _Asked:
     title: str
     text: str
     service: str | None
-    #: The rule it names as its own, and what never changes in its title.
+    #: The rule that its text names as its own; that one, or else the one that its title names.
+    given: str | None
     name: str | None
+    #: What never changes in its title.
     key: str
     areas: tuple[str, ...]
 
     @classmethod
     def of(cls, incident: Incident, areas: Sequence[str]) -> _Asked:
+        given = alert_name(incident.text)
         return cls(
             id=_plain_id(incident.id),
             at=incident.created_at,
             title=incident.title,
             text=incident.text,
             service=incident.service,
-            name=alert_name(incident.text),
+            given=given,
+            name=given or rule_in(incident.title),
             key=alert_key(incident.title),
             areas=tuple(dict.fromkeys((*areas, *areas_in(incident.text)))),
         )
@@ -260,15 +238,18 @@ def _same(one: str | None, other: str | None) -> bool:
 
 
 def _same_alert(asked: _Asked, told: Told | None, title: str, text: str) -> bool:
-    """Whether it was the same rule: by the names that both give, else by its key, else by titles without numbers and hosts."""
+    """Whether it was the same rule: by the names that both give, else by its key, else by titles without numbers and hosts.
+
+    Where a text gives no name, the title's stands in, to find the rule in the other title; to differ there proves nothing.
+    """
     marks = dict(told.alert) if told else {}
-    name = marks.get(ALERT) if told else alert_name(text)
-    if name and asked.name:
-        return _same(name, asked.name)
+    given = marks.get(ALERT) if told else alert_name(text)
+    if given and asked.given:
+        return _same(given, asked.given)
     key = marks.get(DEDUP, "")
     if (asked.key and alert_key(title) == asked.key) or (len(key) >= _LONG_KEY and names_word(asked.text, key)):
         return True
-    of_rule = [(name, asked.title), (asked.name, title)]
+    of_rule = [(given or rule_in(title), asked.title), (asked.name, title)]
     return any(rule is not None and bool(identifiers(rule)) and names_word(words, rule) for rule, words in of_rule)
 
 
@@ -433,7 +414,7 @@ class _Group:
 
     def _ending(self) -> Ending | None:
         """The surest words on how it ended: people's that tell of it, a report's, then the last that anybody said."""
-        found = [ending for member in self._by_precision() for ending in _endings(member)]
+        found = [ending for member in self._by_precision() for ending in endings(member.told, member.sections)]
         return next((ending for ending in found if ending.mitigated), next(iter(found), None))
 
 
@@ -444,44 +425,6 @@ def _forget_common(groups: Sequence[_Group]) -> None:
     for group in groups:
         group.errors = tuple(word for word in group.errors if word not in common)
         group.names = tuple(word for word in group.names if word not in common)
-
-
-def _endings(member: Candidate) -> Iterable[Ending]:
-    if member.told is not None:
-        for evidence_id, said in member.told.end:
-            sentences = telling(said.text)
-            text = " ".join(sentences[:2] or said.text.split("\n")[:1])
-            if sentences and len(text.split()) < _MEAGRE:
-                text = " ".join(said.text.split())  # "Resolved." says nothing without what stands before it
-            yield Ending(
-                text=_short(text), author=said.author, at=said.at, mitigated=bool(sentences), evidence=evidence_id
-            )
-        return
-    past = [
-        item
-        for item in member.sections
-        if not any(_AFTERWARDS.search(name) or _HEADS_VAIN.search(name) for name in item.section)
-    ]
-    headed = [item for item in past if any(_END_HEADING.search(name) for name in item.section[-1:])]
-    for item in (*headed, *reversed(past)):
-        whole = [
-            sentence for sentence in telling(item.text) if len(sentence) <= _LONGEST and not set("|`") & set(sentence)
-        ]
-        if whole:
-            author, text = _spoken(_LEAD.sub("", whole[0]))
-            yield Ending(text=text, author=author, at=None, mitigated=True, evidence=item.id)
-
-
-def _spoken(sentence: str) -> tuple[str | None, str]:
-    """A sentence's speaker, where it opens with a name: "Anna Ito: rolled back the pool size"."""
-    match = _SPEAKER.match(sentence)
-    if match is None or _NO_SPEAKER.search(match["author"]):
-        return None, sentence
-    return match["author"], match["text"]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
 
 
 def _recurrence(groups: Iterable[_Group], *, at_least: bool) -> Recurrence | None:

@@ -17,14 +17,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from bot.standin.confluence_rest import Cloud, DataCenter, Refused
 from bot.standin.confluence_world import World
 from bot.standin.pagerduty_rest import Failure
-from bot.web import WebServer
+from bot.web import Served, WebServer
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 USER, TOKEN = "bot@example.org", "standin-token"
 
 
-class ConfluenceStandIn:
+class ConfluenceStandIn(Served):
     """The stand-in, up inside a `with` block at `url`.
 
     Args:
@@ -51,15 +50,6 @@ class ConfluenceStandIn:
         self._server = WebServer(self._app(), port=port)
         self.url = self._server.url
         self.reset()
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
 
     def reset(self) -> None:
         """A new, empty world at the same address."""

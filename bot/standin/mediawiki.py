@@ -18,11 +18,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from bot.web import WebServer
+from bot.web import Served, WebServer
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -73,7 +72,7 @@ class Fault:
     action: str = ""
 
 
-class MediaWikiStandIn:
+class MediaWikiStandIn(Served):
     """The stand-in, up inside a `with` block; `api` is its api.php.
 
     Args:
@@ -92,15 +91,6 @@ class MediaWikiStandIn:
         self._server = WebServer(self._app())
         self.url = self._server.url
         self.api = f"{self.url}/w/api.php"
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
 
     # -- the driver ----------------------------------------------------------------------------------------------------
 

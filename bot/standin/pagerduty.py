@@ -16,12 +16,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from bot.standin.pagerduty_courier import Courier, Subscription
 from bot.standin.pagerduty_rest import Failure, RestApi, new_subscription
 from bot.standin.pagerduty_world import World, millis, reference, seconds
-from bot.web import WebServer
+from bot.web import Served, WebServer
 
 #: The REST API key it accepts by default.
 KEY = "standin-key"
@@ -33,7 +33,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class PagerDutyStandIn:
+class PagerDutyStandIn(Served):
     """The stand-in, up inside a `with` block at `url`.
 
     Args:
@@ -57,14 +57,10 @@ class PagerDutyStandIn:
         self._server = WebServer(self.rest.app(), port=port)
         self.port, self.url = self._server.port, self._server.url
 
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.stop()
+        super().__exit__(kind, error, trace)
         self.courier.close()
 
     def reset(self) -> None:

@@ -96,6 +96,7 @@ class RestApi:
             "/priorities": lambda request: _page(request, "priorities", list(self.world.priorities.values())),
             "/abilities": lambda _request: {"abilities": ["teams", "urgencies", "preview_incident_alert_split"]},
             "/users/me": _no_user,
+            "/users/{id}": lambda request: {"user": _by_id(request, self.world.users.values())},
             "/webhook_subscriptions": lambda request: _page(request, "webhook_subscriptions", self._subscriptions()),
             "/webhook_subscriptions/{id}": lambda request: {
                 "webhook_subscription": _by_id(request, self._subscriptions())

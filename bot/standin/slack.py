@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import parse_qsl
 
@@ -31,7 +30,7 @@ from bot.standin import slack_limits, slack_payloads
 from bot.standin.slack_api import Ephemeral, WebApi
 from bot.standin.slack_dispatch import Dispatch, Dispatcher
 from bot.standin.slack_workspace import Channel, Json, Posted, Refusal, Workspace
-from bot.web import WebServer
+from bot.web import Served, WebServer
 
 T = TypeVar("T")
 
@@ -93,7 +92,7 @@ class _ResponseUrl:
     uses: int = 0
 
 
-class SlackStandIn:
+class SlackStandIn(Served):
     """A workspace, up inside a `with` block.
 
     Args:
@@ -156,14 +155,9 @@ class SlackStandIn:
         self.dispatcher.loop = self._server.loop  # from here on the app is told
 
     def __enter__(self) -> Self:
-        self._server.start()
+        super().__enter__()
         self.dispatcher.loop = self._server.loop
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
 
     # -- what people do ------------------------------------------------------------------------------------------
 

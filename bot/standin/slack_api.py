@@ -78,6 +78,14 @@ class WebApi:
         self.need("users:read")
         return {"user": self._shown(self.workspace.user(str(args.get("user", ""))))}
 
+    def users_lookup_by_email(self, args: Json) -> Json:
+        self.need("users:read.email")
+        address = str(args.get("email", "")).lower()
+        found = [user for user in self.workspace.users.values() if user.email and user.email.lower() == address]
+        if not found or found[0].deactivated:
+            raise Refusal("users_not_found")
+        return {"user": self._shown(found[0])}
+
     def users_list(self, args: Json) -> Json:
         self.need("users:read")
         own = [user for user in self.workspace.users.values() if user.team == self.workspace.team]
@@ -370,6 +378,7 @@ _METHODS: dict[str, Callable[[WebApi, Json], Json]] = {
     "auth.test": WebApi.auth_test,
     "users.info": WebApi.users_info,
     "users.list": WebApi.users_list,
+    "users.lookupByEmail": WebApi.users_lookup_by_email,
     "users.conversations": WebApi.users_conversations,
     "usergroups.list": WebApi.usergroups_list,
     "team.info": WebApi.team_info,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from access_world import SOURCE, World, said
+from access_world import BEGAN, SOURCE, World, said
 
 from bot import steps
 from bot.audience import FRESH_S
 from bot.gate import GRACE_S
+from bot.investigation import Ranked
 from bot.standin.slack import Fault
 from core.errors import IndexUnavailable
-from core.model import to_json
+from core.model import Commit, Confidence, Culprit, FileChange, Ranking, Tier, to_json
 
 SLACK_IS_DOWN = Fault(how="status", status=503)
 STEP = "Drain the blue reservoir before restarting the turbine."
@@ -267,6 +268,44 @@ def test_no_drafter_is_given_what_was_revoked(slack, open_incident, room):
         open_incident.steps.draft("pd:1")
 
     assert ["blue reservoir" in words for words in given] == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize(("readers", "told"), [("group:sre", True), ("group:leads", False)])
+def test_the_card_compares_the_past_by_the_suspected_commit(world, room, readers, told):
+    """Once commits are ranked, and only with what everyone there may read."""
+    text = "The night nothing turned, a valve stuck. The culprit was in plant/valves."
+    world.write("Long ago", text, readers, tier=Tier.PAST_INCIDENT)
+    world.sync()
+    world.page("TurbineStalls", room)
+    before = world.store.findings("pd:1")["gather"]["past"]
+    world.store.save_finding("pd:1", "rank", to_json(Ranked(ranking=suspecting("valves/main.py"))))
+    world.steps.draft("pd:1")
+    after = world.store.findings("pd:1")["gather"]
+
+    assert ("plant/valves" in said(before), "same culprit area plant/valves" in said(after["past"])) == (False, told)
+    assert ("Long ago" in said(after["evidence"])) == told
+
+
+def suspecting(path: str) -> Ranking:
+    """A ranking whose first commit touched a file of the repository plant."""
+    commit = Commit(
+        sha="3f2c1ab" + "0" * 33,
+        repo="plant",
+        author="Bo",
+        author_email="bo@example.org",
+        authored_at=BEGAN,
+        committed_at=BEGAN,
+        subject="New valve",
+        files=(FileChange(path=path),),
+    )
+    return Ranking(
+        culprits=(Culprit(commit=commit, score=1.0, confidence=0.9),),
+        confidence=Confidence.LIKELY,
+        considered=1,
+        repos=("plant",),
+        window_from=BEGAN,
+        window_to=BEGAN,
+    )
 
 
 def test_a_training_row_holds_what_its_channel_may_read(slack, open_incident, room):

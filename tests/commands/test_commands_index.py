@@ -22,6 +22,7 @@ from core.settings import Settings, read_settings
 from core.store import Store, open_store
 from ingest.sources import open_source
 from ingest.workers import sync_source
+from retrieval.edge import EdgeIndex
 from retrieval.embedding import HashEmbedder
 from retrieval.generations import EdgeShelf, ServerShelf, Shelf
 
@@ -170,6 +171,79 @@ def test_what_was_removed_while_it_was_built_is_not_in_it(
     live.refresh()
 
     assert (done.documents, found(live, "full")) == (2, ["memory.md", "network.md"])
+
+
+def remove(live: LiveLibrary, settings: Settings, docs: Path) -> None:
+    (docs / "disk.md").unlink()
+    synced(live, settings)
+
+
+def add_a_source(live: LiveLibrary, settings: Settings, docs: Path) -> None:
+    other = docs.with_name("wiki")
+    other.mkdir()
+    (other / "new.md").write_text("# New\n\nfull")
+    live.sync(str(other))
+
+
+def forget_it(live: LiveLibrary, settings: Settings, docs: Path) -> None:
+    with live.filling() as (store, ingestor):
+        ingestor.forget(f"folder:{docs}")
+        store.forget_sync(f"folder:{docs}")
+
+
+@pytest.mark.parametrize(
+    ("act", "named", "left"),
+    [(remove, True, ["memory.md", "network.md"]), (add_a_source, True, [*ALL, "new.md"]), (forget_it, False, [])],
+)
+@pytest.mark.parametrize("moment", ["settle", "close"])
+def test_what_is_synced_in_the_last_seconds_of_a_rebuild_is_not_lost(
+    settings: Settings,
+    store: Store,
+    home: Path,
+    docs: Path,
+    moment: str,
+    act: Callable[[LiveLibrary, Settings, Path], None],
+    named: bool,
+    left: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """While the new index is settled, or let go: it goes back to what happened before it answers."""
+    shelf = EdgeShelf(home / "index")
+    real, acted = getattr(EdgeIndex, moment), []
+    with LiveLibrary(settings, store, open_model=open_hash, shelf=shelf, grace_s=0) as live:
+        synced(live, settings)
+
+        def act_once(index: EdgeIndex) -> None:
+            real(index)
+            if not acted:
+                acted.append(True)
+                act(live, settings, docs)
+
+        monkeypatch.setattr(EdgeIndex, moment, act_once)
+        rebuilt(settings if named else settings.model_copy(update={"docs": ()}), store, shelf)
+        live.refresh()
+        answers = found(live, "full")
+
+    assert (acted, sorted(answers)) == ([True], left)
+
+
+def test_a_sync_during_which_another_generation_took_over_is_done_in_that_one_too(
+    live: LiveLibrary, settings: Settings, store: Store, shelf: Shelf, docs: Path
+):
+    """The rebuild read the source before it: a page that it took out must not come back."""
+    synced(live, settings)
+    (docs / "disk.md").rename(docs.with_name("aside.md"))
+
+    def rebuild_once(done: int) -> None:
+        if store.live_generation("hash-32").number == 1:
+            (docs.with_name("aside.md")).rename(docs / "disk.md")
+            rebuilt(settings, store, shelf)
+            (docs / "disk.md").unlink()
+
+    (docs / "memory.md").write_text("# memory\n\nfull and changed")  # so that the sync tells that it goes on
+    live.sync(settings.docs[0], progress=rebuild_once)
+
+    assert (store.live_generation("hash-32").number, found(live, "full")) == (2, ["memory.md", "network.md"])
 
 
 class Watching(EdgeShelf):

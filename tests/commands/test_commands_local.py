@@ -78,7 +78,11 @@ def test_investigate_prints_the_card(world):
         (["investigate"], 2, "--title"),
         (["ingest", "nowhere"], 2, "nowhere"),
         (["ingest", "pagerduty:"], 2, "RUNDOWN_PAGERDUTY_API_TOKEN"),
+        (["ingest", "jira:X"], 2, "'jira' is an unknown kind of source"),
+        (["ingest", "jira:X"], 2, "confluence:, folder:, git:, mediawiki:, pagerduty:, prometheus:"),
+        (["index", "rebuild", "--model", "/nope"], 2, "give --model a folder"),
         (["search"], 2, "QUERY"),
+        (["search", " "], 2, "the query is empty"),
         (["search", "--queries", "nowhere.jsonl", "--out", "out.jsonl"], 2, "nowhere.jsonl"),
         (["rank", "--repo", "nowhere", "--cases", "nowhere.jsonl", "--out", "out.jsonl"], 2, "nowhere"),
         (["serve"], 2, "RUNDOWN_SLACK_BOT_TOKEN"),
@@ -89,7 +93,7 @@ def test_what_cannot_work_is_said_with_its_way_out(arguments, code, said):
     ran = run(*arguments)
 
     assert (ran.returncode, "Traceback" in ran.stderr) == (code, False), ran.stderr
-    assert said in ran.stderr.replace("\n", " ")
+    assert said in " ".join(ran.stderr.split())
 
 
 def test_a_wrong_setting_is_named_without_its_value():
@@ -122,6 +126,22 @@ def test_ingest_then_search_then_ingest_again(world):
 
     assert world.runbook_doc_id in [item["doc_id"] for item in found]
     assert (first[0]["added"], second[0]["added"], second[0]["unchanged"]) == (first[0]["seen"], 0, first[0]["seen"])
+
+
+def test_a_place_that_holds_nothing_readable_is_told_as_that(tmp_path):
+    """With what would have been read; exit code 1 only where no place held anything."""
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "empty" / "disk.docx").write_text("x")
+    (tmp_path / "full" / "disk.md").write_text("# Disk\n\nfull")
+    nothing = run("ingest", tmp_path / "empty", f"prometheus:{tmp_path / 'empty'}")
+    something = run("ingest", tmp_path / "empty", tmp_path / "full")
+    said = " ".join(nothing.stderr.split())
+
+    assert (nothing.returncode, something.returncode) == (1, 0)
+    assert "empty: nothing readable was found there. Read are Markdown, AsciiDoc," in said
+    assert "Read are files with alerting rules (.yaml, .yml, .rules)" in said
+    assert "1 added" in something.stderr
 
 
 def test_rank_in_bulk_keeps_the_contract(world, tmp_path):

@@ -97,7 +97,7 @@ def found_by_rundown(store: Store) -> None:
 
 
 def own(store: Store, **options: Any) -> OwnIncidents:
-    facts: dict[str, Any] = {"slack_text": True, "clock": lambda: NOW}
+    facts: dict[str, Any] = {"slack_text": True, "clock": lambda: NOW, "name_of": lambda person: "somebody in Slack"}
     return OwnIncidents(store, **(facts | options))
 
 
@@ -156,6 +156,23 @@ def test_people_in_slack_are_named_where_somebody_looks_them_up(store: Store):
     (document,) = own(store, name_of={"slack:T1:U7": "Bo Lund"}.__getitem__).documents()
 
     assert isinstance(document, Document) and "- Bo Lund (2026-03-04 09:18 UTC): it was the pool" in document.text
+
+
+def test_a_story_is_read_again_until_everybody_in_it_has_a_name(store: Store):
+    """Names are looked up in the meantime: the sync waits for nobody."""
+    lived(store)
+    happened(store, ("resolved", 43, {"agent": "slack:T1:U8"}))
+    names = {"slack:T1:U7": "Bo Lund"}
+    told = [own(store, name_of=names.get) for _ in range(2)]
+    (early,) = told[0].documents()
+    names["slack:T1:U8"] = "Ann Oh"
+    (late,) = told[1].documents()
+    assert isinstance(early, Document)
+    assert isinstance(late, Document)
+    (held,) = own(store, name_of=names.get).documents({late.id: late.version or ""})
+
+    assert ("somebody in Slack" in early.text, early.version) == (True, None)
+    assert ("Resolved by Ann Oh" in late.text, isinstance(held, Held)) == (True, True)
 
 
 @pytest.mark.parametrize(("public", "readers"), [(True, ("*",)), (False, ("C0INC",))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 
 from core.errors import DocumentError, UsageError
 from core.model import Document, Tier
+from ingest import files, prometheus
 from ingest.folder import FolderSource
 from ingest.git_docs import GitSource
-from ingest.sources import Held, ListSource, Skipped, Source, open_source
+from ingest.sources import Held, ListSource, Skipped, Source, open_source, what_is_read
 
 
 def page(doc_id: str, text: str = "words") -> Document:
@@ -99,3 +101,32 @@ def test_nothing_named_is_not_the_folder_we_happen_to_be_in(spec: str):
     """An unset variable in a script publishes nothing."""
     with pytest.raises(UsageError, match="no folder is named"):
         open_source(spec)
+
+
+@pytest.mark.parametrize("spec", ["jira:X", "https://wiki.example.org", "confluenc:OPS"])
+def test_an_unknown_kind_of_source_is_told_with_those_that_are_known(spec: str):
+    """It is no misspelt folder to most who type it."""
+    with pytest.raises(UsageError, match=rf"'{spec.partition(':')[0]}' is an unknown kind.*confluence:, folder:, git:"):
+        open_source(spec)
+
+
+def test_a_folder_may_have_a_colon_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is there is read."""
+    (tmp_path / "docs:old").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert open_source("docs:old").name == f"folder:{tmp_path / 'docs:old'}"
+
+
+def test_what_files_a_source_reads_is_known_by_its_name():
+    """A service reads none."""
+    told = [what_is_read(name) for name in ("folder:/a", "git:/a", "prometheus:/a", "pagerduty:api")]
+
+    assert [words[:8] for words in told] == ["Markdown", "Markdown", "files wi", ""]
+
+
+def test_every_kind_of_file_that_is_named_is_read():
+    """Those that people are told of, by their endings."""
+    named = {module: set(re.findall(r"\.[a-z]+", module.READS)) for module in (files, prometheus)}
+
+    assert [bool(found) and found <= set(module.SUFFIXES) for module, found in named.items()] == [True, True]

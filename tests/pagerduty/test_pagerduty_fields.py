@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from core.incidents import fold
 from core.model import IncidentEvent
-from ingest import pagerduty_fields as f
+from ingest import fields as f
+from ingest import pagerduty_fields as pd
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
@@ -77,22 +78,22 @@ def test_an_address_is_one_a_person_may_follow(value: Any, kept: str | None):
 )
 def test_details_become_lines(details: Any, told: str):
     """The telling text first, then a line for each value; addresses are links and not lines."""
-    assert f.describe(details) == told
+    assert pd.describe(details) == told
 
 
 def test_a_flood_of_details_is_cut():
     """A megabyte of details is a few lines on a card."""
-    assert len(f.describe({f"key{number}": "x" * 1000 for number in range(1000)})) == f.PROSE
+    assert len(pd.describe({f"key{number}": "x" * 1000 for number in range(1000)})) == f.PROSE
 
 
 @given(JSON)
 def test_whatever_details_hold_is_read(details: Any):
     """Nothing is raised, and what comes out is bounded and printable."""
-    told, found = f.describe(details), f.links(details, details)
+    told, found = pd.describe(details), pd.links(details, details)
 
     assert len(told) <= f.PROSE
     assert all(f.web_url(item["url"]) for item in found)
-    f.runbook(found, told)
+    pd.runbook(found, told)
     (told + str(found)).encode()
 
 
@@ -102,7 +103,7 @@ def test_whatever_an_incident_holds_folds(data: dict[str, Any]):
     at = f.time_of("2026-03-01T10:00:00Z")
     assert at is not None
     event = IncidentEvent(
-        incident_id="pd:Q1", event_id="1", kind="triggered", occurred_at=at, changes=f.incident_fields(data)
+        incident_id="pd:Q1", event_id="1", kind="triggered", occurred_at=at, changes=pd.incident_fields(data)
     )
 
     assert fold([event]) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.alike import alert_key, alert_name, areas_in, shared_areas, shared_errors, shared_names
+from retrieval.alike import alert_key, alert_name, areas_in, rule_in, shared_areas, shared_errors, shared_names
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,10 @@ from retrieval.alike import alert_key, alert_name, areas_in, shared_areas, share
         ("Node node-1.eqiad.wmnet unreachable", "node unreachable"),
         ("Pod checkout-7d9f8b6c5-x2x4z killed at 09:12:33Z", "pod killed"),
         ("DiskFull db1034 10.0.3.7 3f2c1ab9d", "diskfull"),
+        ("Checkout answers 500 (Monday, 4 May)", "checkout answers"),
+        ("2026-03-04: checkout queue grows", "checkout queue grows"),
+        ("March 4th, 2026 checkout queue grows", "checkout queue grows"),
+        ("Checkout may march on", "checkout may march"),
         ("504", ""),
         ("Outage", ""),
         ("Service down", ""),
@@ -43,6 +47,25 @@ def test_what_changes_from_one_alert_to_the_next_is_split_off(title: str, key: s
 def test_an_alert_names_its_rule(text: str, name: str | None):
     """As Alertmanager and others write it."""
     assert alert_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("title", "rule"),
+    [
+        ("4 March: HighErrorRate on web-3", "HighErrorRate"),
+        ("[FIRING:2] KubePodCrashLooping (Tuesday)", "KubePodCrashLooping"),
+        ("DiskFull db1034", "DiskFull"),
+        ("JupyterHub: NodeClockDriftSeen", "NodeClockDriftSeen"),
+        ("CPUThrottlingHigh", "CPUThrottlingHigh"),
+        ("JupyterHub is slow", None),
+        ("GitHub Actions and PagerDuty fail", None),
+        ("Checkout answers ERRORS on web-DiskFull-1", None),
+        ("db1034 down", None),
+    ],
+)
+def test_a_title_names_a_rule_where_it_tells_of_trouble(title: str, rule: str | None):
+    """In one word of several parts; products and hosts are spelled like that too."""
+    assert rule_in(title) == rule
 
 
 @pytest.mark.parametrize(

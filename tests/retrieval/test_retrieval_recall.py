@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from core.model import Evidence, Section, Sentence, Tier
+from retrieval.ending import Ending
 from retrieval.recall import alike_words, ordinal, recall, recurrence_words
-from retrieval.similar import Ending, PastIncident, Recurrence, Similar
+from retrieval.similar import PastIncident, Recurrence, Similar
 
 NOW = datetime(2026, 8, 20, 9, 30, tzinfo=UTC)
 MARCH = datetime(2026, 3, 4, 9, 12, tzinfo=UTC)
@@ -45,7 +46,16 @@ def again(times: int, since: datetime, *, at_least: bool = False, **last: Any) -
         ),
         (
             again(99, MARCH, at_least=True, ending=ending("restarted it", author=None, at=None)),
-            'At least the 100th time since March or earlier; one time mitigated by: "restarted it" (2026-03-04).',
+            'Happened at least 99 times before, as far back as March; one of them was mitigated by: "restarted it" (2026-03-04).',
+        ),
+        (
+            again(40, NOW - timedelta(days=3), at_least=True),
+            "Happened at least 40 times before, this month alone; one of them was on 2026-03-04.",
+        ),
+        (
+            again(2, NOW.replace(year=2025), at_least=True, ending=ending("thanks all", mitigated=False)),
+            "Happened at least twice before, as far back as August 2025; the last word on one of them was: "
+            '"thanks all" (Anna Ito, 2026-03-04).',
         ),
     ],
 )

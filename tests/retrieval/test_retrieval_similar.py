@@ -101,6 +101,10 @@ def test_an_ending_is_told_verbatim_with_who_said_so_and_when(four: Past):
         ({"title": "x", "description": "alertname: A_Rule"}, {"title": "y", "alert": (("Alert", "a_rule"),)}, True),
         ({"title": "z z", "description": "alertname: A_Rule"}, {"title": "z z", "alert": (("Alert", "B_Rule"),)}, False),
         ({"title": "[FIRING:1] DiskFull prod eu"}, {"title": "full disk", "alert": (("Alert", "DiskFull"),)}, True),
+        ({"title": "HighErrorRate of 4 March"}, {"title": "HighErrorRate at night, again", "alert": ()}, True),
+        ({"title": "HighErrorRate of 4 March"}, {"title": "HighLatency of 4 March", "alert": ()}, False),
+        ({"title": "JupyterHub is slow"}, {"title": "JupyterHub lost a node", "alert": ()}, False),
+        ({"title": "DiskFull on web"}, {"title": "DiskFull on web", "alert": (("Alert", "DiskRule"),)}, True),
         ({"title": "a", "description": "key checkout/5xx"}, {"title": "b", "alert": (("Dedup", "checkout/5xx"),)}, True),
     ],
 )  # fmt: skip
@@ -191,6 +195,19 @@ def test_recurrences_are_counted_across_months_and_years(tmp_path: Path):
 
     assert counted(similar) == (3, "2024-12-31", "Q3")
     assert again and again.last.ending and (again.last.ending.text, again.last.ending.mitigated) == ("hm", False)
+
+
+def test_an_alert_without_a_name_is_counted_by_the_rule_that_its_titles_name(tmp_path: Path):
+    """Titles carry the day and whatever else somebody wrote there."""
+    facts = {"alert": (), "description": "", "notes": ()}
+    documents = [
+        record("Q1", "2026-03-02T09:00:00+00:00", title="HighErrorRate 2 March, night shift", **facts),
+        record("Q2", "2026-04-03T09:00:00+00:00", title="Friday 3 April: HighErrorRate (again)", **facts),
+        record("OTHER", "2026-05-03T09:00:00+00:00", title="HighLatency 3 May, night shift", **facts),
+    ]
+    asked = replace(ASKED, title="HighErrorRate on Thursday, 20 August", description="")
+    with past_of(tmp_path, *documents) as world:
+        assert counted(world.ask(asked)) == (2, "2026-03-02", "Q2")
 
 
 @pytest.mark.parametrize(

@@ -175,13 +175,33 @@ def test_the_poll_finds_what_no_webhook_told(scene):
 
 
 def test_a_service_without_a_channel_gets_one_of_its_own(scene):
-    """Named after the incident, with the prefix that the bot listens to."""
+    """Named after the incident, with the prefix that the bot listens to; whoever was paged is invited."""
     on = scene()
+    paged = on.slack.workspace.add_user("eve")
+    on.slack.workspace.user(paged).email = "on.call@example.com"
     incident = on.page(service="warehouse")
     on.wait(lambda: on.server.store.channel_of(incident))
     channel = on.slack.workspace.channel(on.server.store.channel_of(incident))
+    on.wait(lambda: paged in channel.members)
 
     assert channel.name.startswith("inc-")
+
+
+def test_what_people_said_is_found_again_under_their_names(scene):
+    """Once the incident is over: the words in its thread, and who said them, as Slack tells."""
+    on = scene(sync_s=0.3)
+    incident = on.page()
+    on.whole(incident)
+    thread = on.server.store.message(f"card:{incident}").ts
+    on.slack.say(on.channel, "dana", "the reservoir pump had lost its prime", thread_ts=thread)
+    on.wait(lambda: "reservoir" in text_of(on.server.store.incident_events(incident)))
+    on.pagerduty.resolve(incident.removeprefix("pd:"), user="Dana")
+
+    def told() -> str:
+        found = on.server.library.current().retriever.search("the reservoir pump had lost its prime", limit=5)
+        return next((item.text for item in found if "lost its prime" in item.text and "dana (" in item.text), "")
+
+    assert "somebody in Slack" not in on.wait(told)
 
 
 def test_a_secret_in_the_alert_is_nowhere_to_be_read(scene):

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from bot.investigation import Gathered, Investigator, Ranked
+from bot.investigation import REACH, Gathered, Investigator, Ranked, by_trust
 from core.access import PUBLIC
-from core.model import Document, Incident, Tier, from_json, to_json
+from core.model import (
+    Commit,
+    Confidence,
+    Culprit,
+    Document,
+    Evidence,
+    FileChange,
+    Incident,
+    Ranking,
+    Tier,
+    from_json,
+    to_json,
+)
 from core.store import Store, open_store
 from ingest.sources import ListSource
 from ingest.sync import Ingestor
@@ -172,3 +185,127 @@ def test_what_did_not_help_is_never_told_as_what_worked(investigator: tuple[Inve
 
     assert [text for text in worked if "one by one" in text] == []
     assert any("Rolling checkout back freed" in text for text in worked)
+
+
+def ranked(*paths: str, confidence: Confidence = Confidence.LIKELY) -> Ranked:
+    """What the rank step found: one commit that touched these files of the repository shop."""
+    at = datetime(2026, 5, 14, 2, 50, tzinfo=UTC)
+    commit = Commit(
+        sha="3f2c1ab" + "0" * 33,
+        repo="shop",
+        author="Bo",
+        author_email="bo@example.org",
+        authored_at=at,
+        committed_at=at,
+        subject="Pool of 5",
+        files=tuple(FileChange(path=path) for path in paths),
+    )
+    culprits = (Culprit(commit=commit, score=1.0, confidence=0.9),)
+    ranking = Ranking(
+        culprits=culprits, confidence=confidence, considered=1, repos=("shop",), window_from=at, window_to=at
+    )
+    return Ranked(ranking=ranking)
+
+
+def incident_report(doc_id: str, text: str, *readers: str) -> Document:
+    """What somebody wrote of an incident of another kind."""
+    return Document(
+        id=doc_id,
+        source="folder:/docs",
+        title=f"Checkout stood still ({doc_id})",
+        text=f"No free database connections in checkout. {text}",
+        tier=Tier.PAST_INCIDENT,
+        service="checkout",
+        occurred_at=datetime(2026, 1, 7, tzinfo=UTC),
+        readers=readers or ("*",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "first", "told"),
+    [
+        (ranked("db/pool.py", "README"), "by-area", ["same culprit area shop/db"]),
+        (ranked("web/page.py"), "by-words", []),
+        (ranked("db/pool.py", confidence=Confidence.INCONCLUSIVE), "by-words", []),
+        (Ranked(), "by-words", []),
+    ],
+)
+def test_a_past_incident_of_the_suspected_commits_area_is_more_alike(
+    investigator: tuple[Investigator, Ingestor], found: Ranked, first: str, told: list[str]
+):
+    """Known once commits are ranked; the guides keep their places, and doing it twice changes nothing."""
+    asks, ingestor = investigator
+    text = f"# {NOW.title}\n\nNo free database connections in checkout: widen the pool."
+    guide = Document(id="g.md", source="", title=NOW.title, text=text, tier=Tier.RUNBOOK)
+    ingestor.sync(
+        ListSource(
+            "folder:/docs",
+            guide,
+            incident_report("by-words", f"{NOW.title}: no free database connections, again."),
+            incident_report("by-area", "The culprit was in shop/db."),
+            incident_report("secret", "The culprit was in shop/db too.", "group:leads"),
+        )
+    )
+
+    gathered = asks.gather(replace(NOW, title="No free connections"), PUBLIC)
+    compared = asks.compare(replace(NOW, title="No free connections"), gathered, found, PUBLIC)
+    again = asks.compare(replace(NOW, title="No free connections"), compared, found, PUBLIC)
+    likenesses = [
+        likeness
+        for part in compared.past
+        for item in part.sentences
+        for likeness in item.text.rstrip(".").split(", ")
+        if likeness.startswith("same culprit area")
+    ]
+
+    assert [item.doc_id for item in compared.evidence][:2] == ["g.md", first]
+    assert [item.id for item in compared.evidence] == [f"E{place}" for place in range(1, len(compared.evidence) + 1)]
+    assert likenesses == told
+    assert (again, "secret" in str(compared)) == (compared, False)
+
+
+def evidence(name: str, tier: Tier, score: float) -> Evidence:
+    return Evidence(id=name, tier=tier, title=name, text=name, score=score)
+
+
+@pytest.mark.parametrize(
+    ("found", "order"),
+    [
+        ([("wiki", Tier.WIKI, 0.8), ("book", Tier.RUNBOOK, 0.8 - REACH / 2)], "book wiki"),
+        ([("wiki", Tier.WIKI, 0.8), ("book", Tier.RUNBOOK, 0.8 - 2 * REACH)], "wiki book"),
+        ([("book", Tier.RUNBOOK, 0.8), ("wiki", Tier.WIKI, 0.8)], "book wiki"),
+        ([("chat", Tier.SLACK, 0.5), ("old", Tier.PAST_INCIDENT, 0.5), ("wiki", Tier.WIKI, 0.5)], "wiki old chat"),
+        ([("a", Tier.WIKI, 0.9), ("b", Tier.WIKI, 0.75), ("book", Tier.RUNBOOK, 0.7)], "a book b"),
+        ([], ""),
+    ],
+)
+def test_what_is_less_trusted_does_not_stand_before_what_answers_as_well(
+    found: list[tuple[str, Tier, float]], order: str
+):
+    """Where a search can tell them apart, the better answer stays first."""
+    assert " ".join(item.id for item in by_trust([evidence(*item) for item in found])) == order
+
+
+def test_the_drafter_reads_the_runbook_before_a_wiki_page_that_says_as_much(
+    investigator: tuple[Investigator, Ingestor],
+):
+    """Gathered in that order, whichever the search happened to put first."""
+    asks, ingestor = investigator
+    words = f"# {NOW.title}\n\nNo free database connections in checkout. "
+    documents = [
+        Document(id="a-wiki", source="", title=NOW.title, text=f"{words}\n\n1. Restart the pods.", tier=Tier.WIKI),
+        Document(
+            id="z-book",
+            source="",
+            title=NOW.title,
+            text=f"{words}There may be many reasons for it.\n\n1. Widen the pool.",
+            tier=Tier.RUNBOOK,
+        ),
+    ]
+    ingestor.sync(ListSource("folder:/docs", *documents))
+
+    gathered = asks.gather(NOW, PUBLIC)
+    steps = [item.text for item in asks.draft(NOW, gathered, Ranked()).mitigation.sentences]
+
+    assert [item.doc_id for item in gathered.evidence] == ["z-book", "a-wiki"]
+    assert steps == ["Widen the pool."]
