@@ -24,12 +24,14 @@ from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, 
 from ranking.evaluation import Evaluation, Outcome, paired_difference
 from ranking.history import open_histories
 from ranking.labels.cases import read_labelled
+from ranking.meaning import open_readers
 from ranking.ranker import Ranker
 from ranking.scorer import read_weighing
-from ranking.small import SmallLlama
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "the small Llama": ("closeness",),
+    "MiniLM": ("likeness",),
+    "both readers": ("closeness", "likeness"),
     "changed lines": ("hunk", "message_and_lines", "name_lines", "phrase"),
     "words of the message": ("words_place", "subject", "name_message"),
     "paths": ("paths", "file", "folder"),
@@ -70,7 +72,7 @@ def read(args: argparse.Namespace, *, blameless: Blameless | None = None) -> lis
     histories, gaps = open_histories(args.repo, home=args.home)
     for gap in gaps:
         print(gap)
-    ranker = Ranker(histories, reader=SmallLlama())
+    ranker = Ranker(histories, readers=open_readers())
     ranker.refresh()
     samples: list[Sample] = []
     for path in args.cases:

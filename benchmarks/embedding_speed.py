@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.minilm import MAX_TOKENS, MiniLM, best_precision
 from core.model import Document
 from ingest.chunking import cut
 from ingest.sources import open_source
-from retrieval.minilm import MAX_TOKENS, MiniLM, best_precision
 
 Way = Callable[[Sequence[str]], Any]
 

@@ -21,8 +21,8 @@ from core.model import Ranking
 from ranking.bulk import Case, rank_case
 from ranking.evaluation import Evaluation, Outcome, judge
 from ranking.history import open_histories
+from ranking.meaning import open_readers
 from ranking.ranker import Ranker
-from ranking.small import SmallLlama
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
 def rank(repos: dict[str, Path], cases: Sequence[dict[str, Any]], home: Path) -> list[Ranking]:
     """Every case, by the ranker as it is."""
     histories, _ = open_histories([f"{name}={path}" for name, path in repos.items()], home=home)
-    ranker = Ranker(histories, reader=SmallLlama())
+    ranker = Ranker(histories, readers=open_readers())
     ranker.refresh()
     return [rank_case(ranker, Case.model_validate(case)) for case in cases]
 

@@ -27,8 +27,8 @@ from ranking.evaluation import METRICS, TOP, Evaluation, Outcome, judge, judge_s
 from ranking.history import open_histories
 from ranking.labels.cases import Labelled, read_labelled
 from ranking.labels.slices import slice_test
+from ranking.meaning import open_readers
 from ranking.ranker import Ranker
-from ranking.small import SmallLlama
 
 OURS, MINILM = "Rundown", "MiniLM"
 _HEADINGS = {**{f"top{k}": f"Top-{k}" for k in TOP}, "mrr": "MRR"}
@@ -92,7 +92,7 @@ def compare(args: argparse.Namespace) -> None:
     histories, gaps = open_histories(args.repo, home=args.home)
     for gap in gaps:
         print(gap)
-    ranker = Ranker(histories, reader=SmallLlama())
+    ranker = Ranker(histories, readers=open_readers())
     cases = [case for path in args.cases for case in spread(read_labelled(path, ranker.repos), args.limit)]
     started = time.monotonic()
     for gap in ranker.refresh():

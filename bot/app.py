@@ -139,12 +139,12 @@ def make_ranker(
     Args:
         weighing: the weights that ship unless given.
     """
+    from ranking.meaning import open_readers
     from ranking.ranker import Ranker
-    from ranking.small import SmallLlama
 
     return Ranker(
         histories,
-        reader=SmallLlama(),
+        readers=open_readers(),
         model=open_culprit_model(settings),
         weighing=weighing,
         service_repos=settings.service_repos,

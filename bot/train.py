@@ -170,13 +170,13 @@ def _learned(past: Past, settings: Settings, progress: Progress) -> tuple[Learne
         RundownError: there are too few labels.
     """
     from ranking.history import open_histories
+    from ranking.meaning import open_readers
     from ranking.ranker import Ranker
-    from ranking.small import SmallLlama
 
     histories, gaps = open_histories(past.repos, home=settings.home)
     # From the weights that ship, never from those of the last training: each label counts once, however often one trains.
     ranker = Ranker(
-        histories, reader=SmallLlama(), weighing=read_weighing(), service_repos=settings.service_repos, gaps=gaps
+        histories, readers=open_readers(), weighing=read_weighing(), service_repos=settings.service_repos, gaps=gaps
     )
     gaps += ranker.refresh(progress)
     labels = _labels(histories, settings, past, progress)
@@ -396,7 +396,8 @@ def told(move: Move) -> str:
 _WORDS = {
     "already_reverted": "having been reverted already",
     "changed_again": "files that were changed again since",
-    "closeness": "a meaning close to the incident's",
+    "closeness": "a meaning close to the incident's, as the small Llama reads it",
+    "likeness": "a meaning close to the incident's, as MiniLM reads it",
     "file": "touching a file the incident names",
     "files": "touching many files",
     "folder": "touching a folder the incident names",

@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 from core.errors import RepositoryError
 from core.model import Document, from_unix
+from core.once import Once
 from ingest.files import MAX_BYTES, SUFFIXES, address_of, is_document, make_document
 from ingest.folder import READING
 from ingest.sources import NOTHING, Held, Listed, Skipped
-from retrieval.once import Once
 
 if TYPE_CHECKING:
     from git import Repo

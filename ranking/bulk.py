@@ -20,9 +20,9 @@ from core.model import Incident, Ranking, from_unix
 from ranking.event_lines import EventLine, Seconds
 from ranking.history import open_histories
 from ranking.llama import CulpritModel
+from ranking.meaning import open_readers
 from ranking.ranker import Progress, Ranker, Survey
 from ranking.scorer import Weighing
-from ranking.small import SmallLlama
 
 #: Candidates whose reasons are written; all have their score.
 _EXPLAINED = 5
@@ -78,7 +78,7 @@ def rank_cases(
     """
     histories, gaps = open_histories(repos, home=home)
     ranker = Ranker(
-        histories, reader=SmallLlama(), model=model, weighing=weighing, service_repos=service_repos, gaps=gaps
+        histories, readers=open_readers(), model=model, weighing=weighing, service_repos=service_repos, gaps=gaps
     )
     wanted = list(read_cases(cases, ranker.repos))
     ranker.refresh(progress)

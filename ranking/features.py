@@ -132,18 +132,21 @@ class Measurer:
             context.past(self, histories[repo], indexes)
         return gaps
 
-    def third_pass(self, reader: CommitReader, chosen: Sequence[int]) -> None:
-        """How close the chosen candidates are to the incident by what they mean.
+    def third_pass(self, feature: str, reader: CommitReader, chosen: Sequence[int]) -> None:
+        """How close the chosen candidates are to the incident by what they mean to a reader.
+
+        Args:
+            feature: where the reader's word goes.
 
         Raises:
             ModelUnavailable: the reader failed.
         """
         near = reader.closeness(self.question.text, [self.table.commits[index] for index in chosen])
         # What was not read is taken for as far away as the farthest that was.
-        column = self.table.columns["closeness"] = [min(near, default=0.0)] * len(self.table.commits)
+        column = self.table.columns[feature] = [min(near, default=0.0)] * len(self.table.commits)
         for place, (value, index) in enumerate(sorted(zip(near, chosen, strict=True), reverse=True), 1):
             column[index] = value
-            self.table.notes["closeness", index] = f"{place}\n{len(chosen)}"
+            self.table.notes[feature, index] = f"{place}\n{len(chosen)}"
 
     def _read_lines(
         self, histories: Mapping[str, History], chosen: Sequence[int], stop_after_s: float

@@ -78,7 +78,8 @@ class Ranker:
 
     Args:
         histories: the repositories.
-        reader: compares what candidates and incidents mean; without one, their words alone count.
+        readers: feature to what fills it by comparing what candidates and incidents mean (`ranking.meaning`); without any, their
+            words alone count.
         model: votes on the first `VOTED` when given.
         weighing: what each feature counts; what ships with Rundown by default.
         service_repos: service name to names of its repositories: a hint that counts, not a fence.
@@ -90,7 +91,7 @@ class Ranker:
         self,
         histories: Sequence[History],
         *,
-        reader: CommitReader | None = None,
+        readers: Mapping[str, CommitReader] | None = None,
         model: CulpritModel | None = None,
         weighing: Weighing | None = None,
         service_repos: Mapping[str, Sequence[str]] | None = None,
@@ -98,7 +99,7 @@ class Ranker:
         model_budget_s: float = _MODEL_S,
     ) -> None:
         self._histories = {history.name: history for history in histories}
-        self._reader, self._model = reader, model
+        self._readers, self._model = dict(readers or {}), model
         self._weighing = weighing or read_weighing()
         self._service_repos, self._gaps = dict(service_repos or {}), tuple(gaps)
         self._model_budget_s = model_budget_s
@@ -112,8 +113,9 @@ class Ranker:
 
     @property
     def release(self) -> str:
-        """What ranks: the weights, the small Llama, the large one, those there are, with "+" between."""
-        parts = (self._weighing.release, self._reader and self._reader.name, self._model and self._model.name)
+        """What ranks: the weights, the readers, the large Llama, those there are, with "+" between."""
+        readers = [reader.name for reader in self._readers.values()]
+        parts = (self._weighing.release, *readers, self._model and self._model.name)
         return "+".join(part for part in parts if part)
 
     @property
@@ -140,16 +142,17 @@ class Ranker:
         return tuple(gaps)
 
     def warm(self, moment: datetime, count: int = WARMED) -> None:
-        """Load the reader and let it read the newest commits before a moment, so that no incident waits for it.
+        """Load the readers and let them read the newest commits before a moment, so that no incident waits for it.
 
         Raises:
-            ModelUnavailable: the reader's weights cannot be used; incidents are ranked without it.
+            ModelUnavailable: a reader's weights cannot be used; incidents are ranked without it.
         """
-        if self._reader is not None:
+        if self._readers:
             newest = [
                 commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
             ]
-            self._reader.closeness("", _newest_first(newest)[:count])
+            for reader in self._readers.values():
+                reader.closeness("", _newest_first(newest)[:count])
 
     def rank(self, incident: Incident, *, limit: int = EXPLAINED, **scope: Unpack[Scope]) -> Ranking:
         """The candidates, best first. Repositories never indexed before are indexed first; call `refresh` for new commits.
@@ -299,11 +302,12 @@ class Ranker:
             return measurer.table, []
         best = self._best(measurer.first_pass(self._histories), READ)
         gaps = measurer.second_pass(self._histories, sorted(best), stop_after_s=_DIFF_S)
-        if self._reader is not None:
+        compared = self._best(measurer.table, COMPARED)
+        for feature, reader in self._readers.items():
             try:
-                measurer.third_pass(self._reader, self._best(measurer.table, COMPARED))
+                measurer.third_pass(feature, reader, compared)
             except ModelUnavailable as error:
-                gaps.append(f"ranked by words alone: {error}")
+                gaps.append(f"ranked without {reader.name}: {error}")
         return measurer.table, gaps
 
     def _best(self, table: Table, count: int) -> list[int]:

@@ -23,7 +23,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "names": ("file", "phrase", "name_lines", "name_message", "folder"),
     "words": ("words_place", "subject", "paths", "message_and_lines"),
     "lines": ("hunk",),
-    "meaning": ("closeness",),
+    "meaning": ("closeness", "likeness"),
     "files": ("path_history",),
     "service": ("service", "foreign_service"),
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
@@ -133,10 +133,13 @@ def _lines(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 
 def _meaning(table: Table, index: int, moment: datetime, worth: float) -> str:
-    place, _, among = table.notes.get(("closeness", index), "").partition("\n")
-    if worth <= 0 or not place or int(place) > _CLOSE:
+    told = [
+        table.notes[feature, index].split("\n") for feature in _GROUPS["meaning"] if (feature, index) in table.notes
+    ]
+    place, among = min(((int(place), among) for place, among in told), default=(_CLOSE + 1, ""))
+    if worth <= 0 or place > _CLOSE:
         return ""
-    order = "the closest" if place == "1" else f"among the {_CLOSE} closest"
+    order = "the closest" if place == 1 else f"among the {_CLOSE} closest"
     return f"{order} to the incident in meaning of {among} changes compared"
 
 

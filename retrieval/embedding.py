@@ -1,6 +1,6 @@
 """Texts into vectors: one door, the model carried in a package, any other by setting, and the fake.
 
-Does: choose between the default (`retrieval.minilm`) and any Hugging Face id or folder, each loaded on first use. Ships the fake, `HashEmbedder`.
+Does: choose between the default (`core.minilm`) and any Hugging Face id or folder, each loaded on first use. Ships the fake, `HashEmbedder`.
 Does not: adapt LlamaIndex's (`retrieval.llamaindex`), split texts, cache vectors, or reach a model hub for the default.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from core.errors import SettingsError
+from core.minilm import MiniLM
+from core.once import Once
 from core.words import split_identifiers
-from retrieval.minilm import MiniLM
-from retrieval.once import Once
 
 _BATCH = 32
 #: Longer texts are cut before the tokenizer sees them: a model reads a few hundred tokens, an alert may hold a megabyte.

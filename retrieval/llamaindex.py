@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.errors import ModelUnavailable
+from core.once import Once
 from retrieval.embedding import Embedder, estimate_floor
-from retrieval.once import Once
 from retrieval.retriever import Retriever
 
 

@@ -15,7 +15,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,6 +70,31 @@ class WordReader:
         return [len(wanted & set(tell(commit).lower().split())) / (len(wanted) or 1) for commit in commits]
 
 
+class KeptVectors:
+    """Vectors of commits that were read, the least recently asked forgotten first. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, commits: Sequence[Commit], read: Callable[[Sequence[Commit]], Sequence[Any]]) -> list[Any]:
+        """Their vectors, in their order.
+
+        Args:
+            read: makes those that are not kept. What it raises reaches the caller.
+        """
+        found = {commit.sha: self._kept.get(commit.sha) for commit in commits}
+        unread = [commit for commit in commits if found[commit.sha] is None]
+        found.update(zip((commit.sha for commit in unread), read(unread) if unread else (), strict=True))
+        with self._lock:
+            self._kept.update(found)
+            for sha in found:
+                self._kept.move_to_end(sha)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return [found[commit.sha] for commit in commits]
+
+
 class SmallLlama:
     """The model in a folder; loaded at the first use. Safe to share between threads.
 
@@ -80,7 +105,7 @@ class SmallLlama:
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder, self._lock = folder, threading.Lock()
         self._parts: tuple[Any, Any, dict[str, Any]] | None = None
-        self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._kept = KeptVectors()
 
     @property
     def name(self) -> str:
@@ -95,7 +120,8 @@ class SmallLlama:
         if not commits:
             return []
         query = self.vectors([plain(incident)[:INCIDENT_LIMIT]], INCIDENT_TOKENS)[0]
-        return [float(query @ vector) for vector in self._commit_vectors(commits)]
+        vectors = self._kept.of(commits, lambda unread: self.vectors([tell(c) for c in unread], COMMIT_TOKENS))
+        return [float(query @ vector) for vector in vectors]
 
     def vectors(self, texts: Sequence[str], tokens: int) -> list[Any]:
         """A unit vector for each text.
@@ -117,20 +143,6 @@ class SmallLlama:
             for index, vector in zip(batch, embed(config, weights, [encoded[i] for i in batch]), strict=True):
                 found[index] = vector
         return found
-
-    def _commit_vectors(self, commits: Sequence[Commit]) -> list[Any]:
-        found = {commit.sha: self._kept.get(commit.sha) for commit in commits}
-        missing = [commit for commit in commits if found[commit.sha] is None]
-        found.update(
-            zip((c.sha for c in missing), self.vectors([tell(c) for c in missing], COMMIT_TOKENS), strict=True)
-        )
-        with self._lock:
-            self._kept.update(found)
-            for commit in commits:
-                self._kept.move_to_end(commit.sha)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return [found[commit.sha] for commit in commits]
 
     def _load(self) -> tuple[Any, Any, dict[str, Any]]:
         with self._lock:

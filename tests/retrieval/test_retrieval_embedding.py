@@ -10,9 +10,9 @@ from typing import Literal
 import pytest
 
 from core.errors import ModelUnavailable, SettingsError
+from core.minilm import MiniLM, check_digest
+from core.once import Once
 from retrieval.embedding import Embedder, HashEmbedder, NamedModel, estimate_floor, open_embedder
-from retrieval.minilm import MiniLM, check_digest
-from retrieval.once import Once
 
 BOTH = pytest.mark.parametrize(
     "embedder", [HashEmbedder(), pytest.param(MiniLM(), marks=pytest.mark.model)], ids=["fake", "minilm"]

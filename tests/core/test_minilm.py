@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
 
 from benchmarks.embedding_speed import by_length, sample_texts, take_turns
-from retrieval.minilm import MiniLM, best_precision
+from core.minilm import MiniLM, best_precision
 
 FULL = "alert " * 300
 EXACT = MiniLM("float32")

