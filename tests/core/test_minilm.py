@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
 
 from benchmarks.embedding_speed import by_length, sample_texts, take_turns
-from core.minilm import MiniLM, best_precision
+from core.minilm import MiniLM, best_precision, filled
 
 FULL = "alert " * 300
 EXACT = MiniLM("float32")
@@ -68,3 +68,11 @@ def test_the_ways_of_a_benchmark_take_turns():
 
     one_round = [(name, texts) for name in ("plain", "ours") for texts in (["a", "b"], ["c"])]
     assert (asked, list(spent)) == (one_round * 2, ["plain", "ours"])
+
+
+def test_the_model_meets_few_sizes():
+    """Whatever 1 to 4,096 tokens it is given: what is kept ready for each size stays small. Filler is at most an eighth of many."""
+    sizes = {tokens: filled(tokens) for tokens in range(1, 4097)}
+
+    assert (len(set(sizes.values())), min(size - tokens for tokens, size in sizes.items())) == (8 + 31, 0)
+    assert max((size - tokens) / tokens for tokens, size in sizes.items() if tokens > 1024) <= 1 / 8
