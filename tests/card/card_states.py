@@ -280,6 +280,7 @@ DEGRADED = replace(
         "Repository payments is a shallow clone: commits before 12 June are missing",
     ),
 )
+MOVED = replace(LIKELY, meant_for=("C0OLDROOM", "it is archived"))
 CONFIRMED = replace(
     LIKELY, confirmed_culprit=CULPRITS[1].commit.sha, votes={f"commit:{CULPRITS[1].commit.sha}": (1, 0)}
 )
@@ -403,6 +404,7 @@ CARDS = {
     "no-commits": NO_COMMITS,
     "degraded": DEGRADED,
     "confirmed": CONFIRMED,
+    "moved": MOVED,
     "resolved": RESOLVED,
     "resolved-bare": RESOLVED_BARE,
     "hostile": HOSTILE,

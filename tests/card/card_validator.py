@@ -16,7 +16,8 @@ from bot.markup import decode, read
 from bot.mrkdwn import size
 from core.text import strip_hidden
 
-#: The only things angle brackets may hold: a link to a web page, or a date.
+#: The only things angle brackets may hold: a link to a web page, a date, or a channel, which nobody is called by.
+_CHANNEL = re.compile(r"<#[CG][A-Z0-9]{2,}>")
 _OURS = re.compile(r"<https?://[^<>|\s]+\|[^<>|]+>|<!date\^-?\d+\^[^<>|]+\|[^<>|]+>")
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
 _TYPES = {"header", "section", "context", "actions", "divider"}
@@ -146,6 +147,7 @@ def _check_text(text: dict[str, Any], *, most: int) -> None:
 def _check_mrkdwn(text: str, *, most: int) -> None:
     _check_visible(text, most=most)
     assert not _ENTITY.search(text), f"a bare & in {text!r}"
+    text = _CHANNEL.sub("#channel", text)
     rest = re.sub(r"^>(?=\S)", "", _OURS.sub("", text), flags=re.MULTILINE)
     assert not set("<>") & set(rest), f"markup of its own: {rest!r}"
     assert text.count("```") % 2 == 0, f"an open code block: {text!r}"
