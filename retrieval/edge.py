@@ -62,6 +62,8 @@ class EdgeIndex(Reading):
         self._space: str | None = None
         #: A piece's id as a number, to the id as a text and its document: the same for ever, as ids are made of documents.
         self._known: dict[int, tuple[str, tuple[str, str]]] = {}
+        #: Whether nothing was written since all of them were read.
+        self._warm = False
 
     def prepare(self, space: str, dimension: int) -> None:
         """Make the folder, or check that what it holds is of that space."""
@@ -135,8 +137,11 @@ class EdgeIndex(Reading):
         ]
 
     def warm(self) -> None:
-        """Read of every piece which document it belongs to, so that no search has to: half a second for 100,000."""
-        self._learn(self._scroll(None, payload=DOCUMENT_FIELDS))
+        """Read of every piece which document it belongs to, so that no search has to: a second for 100,000, nothing if none is new."""
+        with self._lock:
+            known, self._warm = self._warm, True
+        if not known:
+            self._learn(self._scroll(None, payload=DOCUMENT_FIELDS))
 
     def space(self) -> str | None:
         """The space of the vectors held, or None while it is empty."""
@@ -160,7 +165,7 @@ class EdgeIndex(Reading):
         """Forget everything: the folder goes."""
         with self._lock, self._speaking():
             self._dimension = self._accesses = self._space = None
-            self._known = {}
+            self._known, self._warm = {}, False
             if self._open() is not None:
                 self._shard.close()
                 self._shard = None
@@ -169,7 +174,7 @@ class EdgeIndex(Reading):
     def close(self) -> None:
         """Let go of the folder, so that another process can have it."""
         with self._lock:
-            self._closed = True
+            self._closed, self._space = True, None
             if self._shard is not None:
                 self._shard.close()
                 self._shard = None
@@ -247,6 +252,7 @@ class EdgeIndex(Reading):
             shard.update(operation)
         with self._lock:
             self._accesses = self._space = None
+            self._warm = False
 
     def _page(self, where: Any, *, payload: Any, limit: int, offset: Any) -> tuple[list[Any], Any]:
         import qdrant_edge as q

