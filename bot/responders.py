@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 #: People invited to one incident: a page that calls a whole company needs no channel full of it.
 MOST = 15
-#: Seconds that Slack may ask us to wait, in all calls of one method together.
+#: Seconds that Slack may make one call wait. One that would have to wait longer ends the round; the next begins later.
 PATIENCE_S = 10.0
 
 

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -58,6 +59,8 @@ CLOSED = {
 REFUSED, MOVES = "refused", 3
 #: The finding that holds the channel into which those who were called have been invited.
 INVITED = "invited"
+#: Seconds after which those who could not be invited are invited again.
+INVITE_AGAIN_S = 60.0
 #: Rounds after which a card that keeps changing under us is left to the next step.
 ROUNDS = 5
 
@@ -75,6 +78,7 @@ class LiveSteps:
         enrich: asks PagerDuty for an incident's details; None without a REST key.
         changes: asks what was deployed and switched before an incident; None without any source of it.
         invite: brings those whom the pager called to an incident into a channel; None without a REST key.
+        clock: seconds that never go back.
     """
 
     def __init__(
@@ -89,10 +93,13 @@ class LiveSteps:
         enrich: Callable[[str], Any] | None = None,
         changes: Callable[[Incident], Changes] | None = None,
         invite: Callable[[str, str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._investigator, self._channels, self._delivery = store, investigator, channels, delivery
         self._gate, self._metrics, self._enrich, self._changes = gate, metrics, enrich, changes
-        self._invite = invite
+        self._invite, self._clock = invite, clock
+        #: Incidents and channels whose responders may be invited again only from then on.
+        self._invite_after: dict[tuple[str, str], float] = {}
         #: Makes the messages that are no cards.
         self.retelling = Retelling(store, gate)
         #: Runs what somebody in Slack asked. Set once both are built: it asks the desk, and the desk shows cards through us.
@@ -143,7 +150,6 @@ class LiveSteps:
             event, gap = attempt("PagerDuty's details of the incident", lambda: enrich(incident_id))
             if event is not None:
                 self._store.record_events([event])
-        self._invite_once(incident_id)
         present = self._gate.present(self._store.channel_of(incident_id))
         gathered = self._investigator.gather(self._incident(incident_id), audience=present.audience)
         if not present.known:
@@ -156,20 +162,6 @@ class LiveSteps:
         if not worse:  # as a later try may be
             self._store.save_finding(incident_id, "gather", to_json(gathered))
         return gathered.whole
-
-    def _invite_once(self, incident_id: str) -> None:
-        """Bring those whom the pager called into the channel that was made for it. What fails is no gap: they have their page."""
-        incident, channel, invite = self._incident(incident_id), self._store.channel_of(incident_id), self._invite
-        done = self._store.findings(incident_id).get(INVITED)
-        if invite is None or channel is None or not incident.paged or done == channel:
-            return
-
-        def act() -> None:
-            if self._channels.made_for(incident, channel):
-                invite(incident_id, channel)
-            self._store.save_finding(incident_id, INVITED, channel)
-
-        attempt("inviting responders", act)
 
     def rank(self, incident_id: str) -> bool:
         """Rank commits; whether every part answered. What was whole is not ranked again."""
@@ -224,48 +216,71 @@ class LiveSteps:
         """
         with self._locks[incident_id]:
             try:
-                try:
-                    self._show_at_home(incident_id)
-                except SlackRefused as error:
-                    if not self._moved(incident_id, error):
-                        raise
-                    self._show_at_home(incident_id)
+                self._show_somewhere(incident_id)
                 self._note_completion(incident_id)
             except SlackUnavailable as error:
                 log.warning("cannot show %s yet: %s", incident_id, error)
 
-    def _show_at_home(self, incident_id: str) -> None:
-        """Show it in its channel, which is chosen once."""
+    def _show_somewhere(self, incident_id: str) -> None:
+        """Show it in its channel, or in the first other one that takes it: what is given up, no sweep tries again."""
+        for _ in range(MOVES + 1):
+            channel = self._home(incident_id)
+            try:
+                self._show_at_home(incident_id, channel)
+            except SlackRefused as error:
+                if not self._moved(incident_id, channel, error):
+                    raise
+            else:
+                return
+
+    def _home(self, incident_id: str) -> str:
+        """Its channel, which is chosen once."""
         channel = self._store.channel_of(incident_id)
         if channel is None:
             channel = self._channels.channel_for(clean(self._incident(incident_id)))
             self._store.set_channel(incident_id, channel)
+        return channel
+
+    def _show_at_home(self, incident_id: str, channel: str) -> None:
         for _ in range(ROUNDS):
             if not self._show_once(incident_id, channel):
                 break
 
-    def _moved(self, incident_id: str, error: SlackRefused) -> bool:
-        """Whether a card that Slack refuses for good in its channel has got another one: a page must find its way.
+    def _moved(self, incident_id: str, tried: str, error: SlackRefused) -> bool:
+        """Whether a card that Slack refuses for good where it was tried has another channel now: a page must find its way.
 
         Not the card that somebody asked for in a channel: they are told that we cannot post there.
         """
-        message = self._store.message(f"card:{incident_id}")
-        if message is None or message.ts is not None or error.code not in CLOSED or incident_id.startswith("slack:"):
+        if error.code not in CLOSED or incident_id.startswith("slack:"):
             return False
-        refused = {**self._store.findings(incident_id).get(REFUSED, {}), message.channel: error.code}
-        if len(refused) > MOVES:
-            return False
-        self._store.save_finding(incident_id, REFUSED, refused)
+        key = f"card:{incident_id}"
+        # What delivery holds while it posts: on a shared store nobody else sends or moves the card meanwhile. It calls nothing
+        # of ours, and we do not call it here, so neither waits for the other in vain.
+        with self._store.exclusively(f"deliver:{key}"):
+            if self._store.channel_of(incident_id) != tried:
+                return True  # moved for this same refusal, by another process
+            message = self._store.message(key)
+            if message is None or message.ts is not None:
+                return False
+            refused = {**self._store.findings(incident_id).get(REFUSED, {}), tried: error.code}
+            if len(refused) > MOVES:
+                return False
+            self._store.save_finding(incident_id, REFUSED, refused)
+            channel = self._another(message, incident_id, refused)
+            # One that is on its way right now stays: the next round waits for what becomes of it.
+            if self._store.move_card(key, channel, before=tried):
+                log.warning("the card of %s goes to %s, since %s refuses it: %s", incident_id, channel, tried, error)
+            return True
+
+    def _another(self, message: Message, incident_id: str, refused: dict[str, str]) -> str:
+        """A channel that has not refused the card."""
         try:
-            channel = self._channels.channel_for(clean(self._incident(incident_id)), refused=refused)
+            return self._channels.channel_for(clean(self._incident(incident_id)), refused=refused)
         except SlackUnavailable as silent:
             if silent.ambiguous or silent.retry_after_s or getattr(silent, "code", "") in PASSING:
                 # What was given up would never be tried again: it waits for a channel as for Slack itself.
-                self._store.mark_message(message.key, MessageState.PENDING, error=error.why)
+                self._store.mark_message(message.key, MessageState.PENDING, error=silent.why)
             raise
-        log.warning("the card of %s goes to %s, since %s refuses it: %s", incident_id, channel, message.channel, error)
-        self._store.move_card(incident_id, channel)
-        return True
 
     def _show_once(self, incident_id: str, channel: str) -> bool:
         """Send what differs; whether anything did. Repeated until nothing does, because other steps write meanwhile."""
@@ -322,7 +337,7 @@ class LiveSteps:
         )
 
     def resend(self) -> None:
-        """Send what Slack does not show yet: it was down, or we were killed in between. Called every few seconds."""
+        """Send what Slack does not show yet: it was down, or we were killed in between. Then invite. Called every few seconds."""
         for incident in self._store.incidents_unshown():
             attempt(f"showing {incident}", functools.partial(self.show, incident))
         seen: set[str] = set()
@@ -337,11 +352,38 @@ class LiveSteps:
                 seen.add(message.incident_id)
             else:
                 attempt(f"sending {key}", functools.partial(self._send_again, message))
+        self._invite_called()
 
     def _send_again(self, message: Message) -> None:
         """Send what waited, as it may be shown by now."""
         self.retelling.renew(message)
         self._delivery.deliver(message.key)
+
+    def _invite_called(self) -> None:
+        """Bring those whom the pager called to open incidents into the channels made for them.
+
+        Not a part of the investigation, which waits for nobody. What fails is no gap, since they have their page, and is tried again.
+        """
+        now = self._clock()
+        self._invite_after = {key: then for key, then in self._invite_after.items() if then > now}
+        for incident_id in self._store.incidents_without(NO_STEP) if self._invite else ():
+            attempt(f"inviting responders of {incident_id}", functools.partial(self._invite_once, incident_id, now))
+
+    def _invite_once(self, incident_id: str, now: float) -> None:
+        incident, channel = self._incident(incident_id), self._store.channel_of(incident_id)
+        if (
+            self._invite is None
+            or channel is None
+            or not incident.paged
+            or (incident_id, channel) in self._invite_after
+        ):
+            return
+        if self._store.findings(incident_id).get(INVITED) == channel:
+            return
+        self._invite_after[incident_id, channel] = now + INVITE_AGAIN_S
+        if self._channels.made_for(incident, channel):
+            self._invite(incident_id, channel)
+        self._store.save_finding(incident_id, INVITED, channel)
 
     # -- who may read it -----------------------------------------------------------------------------------------
 

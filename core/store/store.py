@@ -160,15 +160,27 @@ class Store(Manifest):
         with self._begin() as connection:
             connection.execute(t.incidents.update().where(t.incidents.c.id == incident_id).values(channel=channel))
 
-    def move_card(self, incident_id: str, channel: str) -> None:
-        """Let an incident's card live in another channel, with those of its messages that Slack never showed in the one before."""
-        home = sa.select(t.incidents.c.channel).where(t.incidents.c.id == incident_id)
-        unshown = (t.outbox.c.incident_id == incident_id, t.outbox.c.ts.is_(None))
-        waiting = {"channel": channel, "state": MessageState.PENDING.value, "error": None}
+    def move_card(self, key: str, channel: str, *, before: str) -> bool:
+        """Let an incident's card live in another channel, with those of its messages that Slack never showed in the one before.
+
+        Args:
+            key: the card's.
+            before: the channel it leaves. One that lives elsewhere by now is not moved.
+
+        Returns:
+            Whether it was moved: not if Slack shows it, or may show it, since it is on its way.
+        """
+        unsettled = (MessageState.SENDING.value, MessageState.AMBIGUOUS.value)
+        unshown = (t.outbox.c.channel == before, t.outbox.c.ts.is_(None), t.outbox.c.state.not_in(unsettled))
+        moved = t.outbox.update().values(channel=channel, state=MessageState.PENDING.value, error=None)
         with self._begin() as connection:
-            before = connection.execute(home).scalar()
-            connection.execute(t.outbox.update().where(*unshown, t.outbox.c.channel == before).values(**waiting))
+            card = moved.where(t.outbox.c.key == key, *unshown).returning(t.outbox.c.incident_id)
+            incident_id = connection.execute(card).scalar()
+            if incident_id is None:
+                return False
+            connection.execute(moved.where(t.outbox.c.incident_id == incident_id, *unshown))
             connection.execute(t.incidents.update().where(t.incidents.c.id == incident_id).values(channel=channel))
+            return True
 
     def channel_of(self, incident_id: str) -> str | None:
         """The Slack channel id its card lives in."""

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from access_world import World
+from access_world import Clock, World
 
 from bot.channels import Channels
 from bot.metrics import Metrics
 from bot.responders import Responders
 from bot.standin.pagerduty import PagerDutyStandIn
 from bot.standin.slack import Fault
-from bot.steps import LiveSteps
+from bot.steps import INVITE_AGAIN_S, LiveSteps
 from core.model import IncidentEvent
 from ingest.pagerduty_client import PagerDutyClient
 
@@ -35,10 +35,10 @@ def _pd(account: PagerDutyStandIn) -> PagerDutyStandIn:
 
 
 class Team:
-    """An incident of PagerDuty's with its channel in Slack, and the step that invites."""
+    """An incident of PagerDuty's with its channel in Slack, and the sweep that invites."""
 
     def __init__(self, world: World, pd: PagerDutyStandIn, client: PagerDutyClient) -> None:
-        self.world, self.pd = world, pd
+        self.world, self.pd, self.clock = world, pd, Clock()
         self.pd_id = pd.trigger("Turbine stalls")["id"]
         self.incident = f"pd:{self.pd_id}"
         changes = {"title": "Turbine stalls", "created_at": NOW.isoformat(), "number": 1}
@@ -58,6 +58,7 @@ class Team:
             gate=world.gate,
             metrics=Metrics(),
             invite=Responders(client, world.client).invite,
+            clock=self.clock,
         )
 
     def account(self, name: str, address: str | None) -> str:
@@ -66,8 +67,10 @@ class Team:
         self.world.slack.workspace.user(person).email = address
         return person
 
-    def gather(self) -> bool:
-        return self.steps.gather(self.incident)
+    def sweep(self) -> None:
+        """A sweep, late enough to try again what failed in the one before."""
+        self.clock.now += INVITE_AGAIN_S
+        self.steps.resend()
 
     @property
     def members(self) -> set[str]:
@@ -82,26 +85,48 @@ def _team(make: Callable[..., World], pd: PagerDutyStandIn) -> Iterator[Callable
 
 
 def test_who_is_assigned_and_who_took_it_is_invited_once(team: Callable[..., Team], slack: Any):
-    """Found by their address in any case; a step that runs again invites nobody anew."""
+    """Found by their address in any case; the next sweep invites nobody anew."""
     here = team()
     called, took = here.account("oncall", "On.Call@example.com"), here.account("bea", "bea.lund@example.com")
     here.account("ana", "ana@example.com")
     here.pd.acknowledge(here.pd_id, user="Bea Lund")
-    here.gather()
+    here.sweep()
     slack.workspace.channel(here.channel).members.discard(took)  # who left again is not called back
-    here.gather()
+    here.sweep()
 
     assert (here.members, len(slack.called("conversations.invite"))) == ({called}, 2)
 
 
 def test_who_has_no_account_in_slack_stops_nobody(team: Callable[..., Team]):
-    """The others are invited, and the search goes on."""
+    """The others are invited."""
     here = team()
     took = here.account("bea", "bea.lund@example.com")
     here.account("oncall", None)
     here.pd.acknowledge(here.pd_id, user="Bea Lund")
+    here.sweep()
 
-    assert (here.gather(), here.members) == (True, {took})
+    assert here.members == {took}
+
+
+def test_the_search_for_documents_waits_for_no_invitation(team: Callable[..., Team], slack: Any):
+    """Fifteen people are up to 45 calls."""
+    here = team()
+    here.account("oncall", "on.call@example.com")
+
+    assert (here.steps.gather(here.incident), slack.called("users.lookupByEmail"), here.members) == (True, [], set())
+
+
+def test_a_card_that_moves_to_a_channel_of_its_own_later_brings_them_there(team: Callable[..., Team]):
+    """However long the investigation is over."""
+    here = team(default_channel="general")
+    called = here.account("oncall", "on.call@example.com")
+    here.steps.gather(here.incident)
+    here.sweep()
+    here.channel = here.channels.channel_for(here.world.store.incident(here.incident), refused=[here.channel])
+    here.world.store.set_channel(here.incident, here.channel)
+    here.steps.resend()
+
+    assert here.members == {called}
 
 
 def test_nobody_is_invited_into_a_channel_that_was_there_before(team: Callable[..., Team], slack: Any):
@@ -109,34 +134,35 @@ def test_nobody_is_invited_into_a_channel_that_was_there_before(team: Callable[.
     here = team(default_channel="general")
     here.account("oncall", "on.call@example.com")
     before = set(here.members)
-    here.gather()
+    here.sweep()
 
     assert (here.members, slack.called("users.lookupByEmail")) == (before, [])
 
 
 @pytest.mark.parametrize("code", ["missing_scope", "user_is_restricted"])
-def test_without_leave_to_invite_everything_else_goes_on(team: Callable[..., Team], slack: Any, code: str):
+def test_without_leave_to_invite_nobody_asks_again(team: Callable[..., Team], slack: Any, code: str):
     """They have their page."""
     here = team()
     here.account("oncall", "on.call@example.com")
     slack.fault("conversations.invite", Fault(how="refuse", error=code))
+    here.sweep()
+    here.sweep()
 
-    assert (here.gather(), here.members) == (True, set())
+    assert (len(slack.called("conversations.invite")), here.members) == (1, set())
 
 
 @pytest.mark.parametrize("silent", ["slack", "pagerduty"])
-def test_while_one_of_the_two_is_silent_the_step_goes_on_and_comes_back(
-    team: Callable[..., Team], slack: Any, silent: str
-):
-    """Not counted as invited."""
+def test_while_one_of_the_two_is_silent_they_are_invited_later(team: Callable[..., Team], slack: Any, silent: str):
+    """Not at once: an incident that PagerDuty knows nothing of is not asked for every few seconds."""
     here = team()
     called = here.account("oncall", "on.call@example.com")
     if silent == "slack":
         slack.fault("users.lookupByEmail", Fault(how="status", status=503))
     else:
         here.pd.fail_next(404, on=here.pd_id)
-    first, none = here.gather(), here.members
-    here.world.store.save_finding(here.incident, "gather", {"whole": False})
-    here.gather()
+    here.sweep()
+    here.steps.resend()
+    none = here.members
+    here.sweep()
 
-    assert (first, none, here.members) == (True, set(), {called})
+    assert (none, here.members) == (set(), {called})
