@@ -15,7 +15,7 @@ or mend the one that answers, `serve` has to be stopped: it holds that lock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,8 @@ from retrieval.generations import Difference, Shelf, differences, open_shelf, wr
 #: (what, done, total or None): how long work is going.
 Progress = Callable[..., None]
 #: How often a rebuild reads, verifies and settles: again for sources that were synced into the answering generation since. One
-#: that is synced without a pause does not keep it from ending: the next sync brings the new one up to date.
+#: that is synced without a pause does not keep it from ending: what it took away is taken away here too (`_take_away`), and the
+#: next sync brings the rest.
 _ROUNDS = 4
 
 
@@ -51,7 +52,6 @@ def status(settings: Settings, store: Store, *, shelf: Shelf | None = None) -> d
     shelf = shelf or open_shelf(settings)
     live = store.live_generation(settings.embedding_model)
     manifests = _manifests(store.of_generation(live.number))
-    wanted = sum(item.chunks for manifest in manifests.values() for item in manifest.values())
     told: dict[str, Any] = {
         "engine": shelf.engine,
         "generation": live.number,
@@ -59,7 +59,7 @@ def status(settings: Settings, store: Store, *, shelf: Shelf | None = None) -> d
         "configured_model": settings.embedding_model or "default",
         "space": live.space,
         "pieces": None,
-        "pieces_in_manifest": wanted,
+        "pieces_in_manifest": _pieces(manifests),
         "bytes": shelf.size(live.number),
         "sources": _sources(store.of_generation(live.number), manifests),
         "generations": [_told(generation, shelf) for generation in store.generations()],
@@ -91,6 +91,10 @@ def _told(generation: Generation, shelf: Shelf) -> dict[str, Any]:
 def _manifests(store: Store) -> dict[str, dict[str, Indexed]]:
     """Source to its manifest, for every source that anything may be held of."""
     return {source: store.manifest(source) for source in sorted(store.sources().keys() | store.syncs().keys())}
+
+
+def _pieces(manifests: Mapping[str, Mapping[str, Indexed]]) -> int:
+    return sum(item.chunks for manifest in manifests.values() for item in manifest.values())
 
 
 def _sources(store: Store, manifests: Mapping[str, Mapping[str, Indexed]]) -> list[dict[str, Any]]:
@@ -244,7 +248,7 @@ def rebuild(
     embedder, space = _embedder(open_model, model, settings)
     model = model or settings.embedding_model
     live = store.live_generation(settings.embedding_model)
-    shelf.publish(live.number)  # a rebuild that was killed after it swapped may have left it undone
+    shelf.publish(live.number)  # a kill after an earlier swap may have left it undone
     _drop(shelf, store, [item for item in store.generations() if item.state is GenerationState.OLD])
     building, resumed = _building(shelf, store, model=model, space=space)
     reports: dict[str, SyncReport] = {}
@@ -261,9 +265,10 @@ def rebuild(
             raise _unsound(shelf, store, building, verdict)
         reports = {report.source: report for report in found} | reports
         # Last of all, since the live one is synced while the new one is read, verified and settled.
-        wanted = _behind(settings, store.of_generation(live.number), store.of_generation(building.number))
-        if not wanted:
+        if not (wanted := _behind(settings, store.of_generation(live.number), store.of_generation(building.number))):
             break
+    _take_away(settings, store, shelf, live, building, embedder)
+    held = _manifests(store.of_generation(building.number))
     store.make_live(building.number)
     shelf.publish(building.number)
     kept = not (drop_old and _drop(shelf, store, [live]))
@@ -273,8 +278,8 @@ def rebuild(
         kept=kept,
         model=building.model or "default",
         resumed=resumed,
-        documents=verdict.documents,
-        pieces=verdict.pieces,
+        documents=sum(map(len, held.values())),
+        pieces=_pieces(held),
         reports=tuple(reports.values()),
     )
 
@@ -331,14 +336,59 @@ def _fill(
     old, new = store.of_generation(live.number), store.of_generation(building.number)
     specs = _specs(settings, old)
     _refuse_unknown(old, specs)
-    for source in _manifests(new).keys() - specs.keys():
-        library.ingestor.forget(source)
-        new.forget_sync(source)
+    _forget(new, library, _manifests(new).keys() - specs.keys())
     chosen = [spec for source, spec in specs.items() if wanted is None or source in wanted]
     found, refused = sync_together(chosen, _syncing(settings, new, library, progress), workers=workers)
     if refused:
         raise _unread(refused)
     return found
+
+
+def _forget(store: Store, library: Library, sources: Iterable[str]) -> None:
+    for source in sources:
+        library.ingestor.forget(source)
+        store.forget_sync(source)
+
+
+def _take_away(
+    settings: Settings, store: Store, shelf: Shelf, live: Generation, building: Generation, embedder: Embedder
+) -> None:
+    """Take from the new one what the live one does not hold any more, or not as it is here: who may read it may have changed.
+
+    Nothing is read, embedded or settled, so little time is left for another sync, and what one does in it is looked for again.
+    Nothing is stored either, so this ends. What was changed and not closed is back with the next sync.
+    """
+    old, new = store.of_generation(live.number), store.of_generation(building.number)
+    while True:
+        behind = _behind(settings, old, new)
+        gone = behind - _specs(settings, old).keys()
+        closed = [(source, doc_id) for source in behind - gone for doc_id in _closed(old, new, source)]
+        if not gone and not closed:
+            return
+        library = library_of(settings, shelf, store, building, embedder)
+        try:
+            _forget(new, library, gone)
+            for source, doc_id in closed:
+                library.index.delete(source, doc_id)
+                new.forget_indexed(source, doc_id)
+        finally:
+            library.index.close()
+
+
+def _closed(old: Store, new: Store, source: str) -> list[str]:
+    """Documents of a source that the old one has not, or not in the same state as far as can be told."""
+    now = old.manifest(source)
+    return [
+        doc_id
+        for doc_id, held in new.manifest(source).items()
+        if (there := now.get(doc_id)) is None or not _same(held, there)
+    ]
+
+
+def _same(one: Indexed, other: Indexed) -> bool:
+    """Of another model the digests differ, and the source's own mark counts; what gives none cannot be told, so it is not."""
+    marks = [(item.version or "").partition(" ")[2] for item in (one, other)]
+    return one.digest == other.digest or (marks[0] == marks[1] != "")
 
 
 #: Sources whose name is what opens them.

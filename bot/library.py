@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 #: Seconds that the one before stays open for searches under way.
 GRACE_S = 30.0
 
+#: How often one sync is done again because another generation took over while it ran. Two rebuilds do not end during one.
+_ROUNDS = 2
+
 #: The name of the source of our own past incidents, which only the store opens.
 OWN_INCIDENTS = "rundown:incidents"
 
@@ -76,25 +79,32 @@ class LiveLibrary:
         #: Numbers of generations that other readers were led to.
         self._published: set[int] = set()
         self._retired: list[_Open] = []
+        self._closed = False
 
     def current(self) -> Library:
         """The library that answers; opened if none is.
 
         Raises:
-            core.errors.RundownError: none is open yet, and it cannot be opened.
+            core.errors.RundownError: none is open yet, and it cannot be opened; or this was closed.
         """
+        return self._opened().library
+
+    def _opened(self) -> _Open:
         if self._now is None:
             self.refresh()
-        assert self._now is not None, "refresh opens one or raises"
-        return self._now.library
+        now = self._now  # once: another thread may close meanwhile
+        if now is None:
+            raise _was_closed()
+        return now
 
     @contextmanager
     def filling(self) -> Iterator[tuple[Store, Ingestor]]:
         """What a sync writes to, of the generation that answers when it begins; kept open until it ends."""
-        self.current()
+        self._opened()
         with self._lock:
             used = self._now
-            assert used is not None, "opened just before"
+            if used is None:
+                raise _was_closed()
             used.users += 1
         try:
             yield self._store.of_generation(used.generation.number), used.library.ingestor
@@ -115,15 +125,16 @@ class LiveLibrary:
             source: it, if it is open already.
 
         Raises:
-            core.errors.RundownError: as `ingest.sync.Ingestor.sync` does.
+            core.errors.RundownError: as `ingest.sync.Ingestor.sync` does; or this was closed meanwhile.
         """
         source = source or open_known(spec, self._settings, self._store)
-        while True:
+        for _ in range(_ROUNDS):
             with self.filling() as (store, ingestor):
                 report = sync_source(store, ingestor, source, spec=spec, progress=progress)
             self.refresh()
             if self.current().ingestor is ingestor:
-                return report
+                break
+        return report
 
     def refresh(self) -> bool:
         """Look which generation answers, and open it if it is another; whether it was.
@@ -131,9 +142,11 @@ class LiveLibrary:
         A generation that cannot be opened yet leaves the one before answering, and is tried again at the next look.
 
         Raises:
-            core.errors.RundownError: none is open, and none can be opened.
+            core.errors.RundownError: none is open, and none can be opened; or this was closed.
         """
         with self._refreshing:
+            if self._closed:  # what is opened now nobody would close, and it would lock the next process out
+                raise _was_closed()
             self._close_retired()
             live = self._store.live_generation(self._settings.embedding_model)
             before = self._now
@@ -156,8 +169,9 @@ class LiveLibrary:
             return before is not None
 
     def close(self) -> None:
-        """Close every index that is open."""
+        """Close every index that is open, for good: a sync that is still under way opens none anew."""
         with self._refreshing, self._lock:
+            self._closed = True
             for opened in (*self._retired, *([self._now] if self._now else [])):
                 opened.library.index.close()
             self._now, self._retired = None, []
@@ -201,6 +215,14 @@ class LiveLibrary:
             self._retired = [item for item in self._retired if item not in gone]
         for item in gone:
             item.library.index.close()
+
+
+def _was_closed() -> IndexUnavailable:
+    return IndexUnavailable(
+        "the index of documents was closed",
+        why="Rundown is stopping, or the command that opened it ended",
+        way_out="nothing is lost: the next sync goes on where this one stopped",
+    )
 
 
 def open_known(spec: str, settings: Settings, store: Store) -> Source:

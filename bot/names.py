@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FRESH_S = 24 * 3600.0
 #: People remembered, and looked up in one round: Slack lets us ask about a hundred a minute.
 MOST, ROUND = 20_000, 50
+#: Calls that may fail in one round: one person's failure says nothing of the next, and that of several is Slack's.
+FAILURES = 3
 #: What somebody is called of whom Slack tells nothing.
 UNNAMED = "somebody in Slack"
 #: A name is written down among other people's words: it must not pass for any of them.
@@ -60,8 +62,10 @@ class Names:
         """Ask Slack for the names that were asked for in vain, or are old: some of them, where there are many.
 
         Raises:
-            SlackUnavailable: Slack does not answer. Those that are left are looked up the next time.
+            SlackUnavailable: Slack does not answer, or not for somebody. Those that are left are looked up the next time, those
+                that failed after all others.
         """
+        failed: list[SlackRefused] = []
         with self._lock:
             wanted = list(self._wanted)[:ROUND]
         for person_id in wanted:
@@ -69,12 +73,21 @@ class Names:
             try:
                 name = _name(self._slack.call("users.info", user=person_id).get("user") or {})
             except SlackRefused as error:
-                if error.ambiguous or error.retry_after_s or error.code in PASSING:
+                if error.retry_after_s or error.code in PASSING:
                     raise
+                if error.ambiguous:
+                    failed.append(error)
+                    with self._lock:
+                        self._wanted[person_id] = self._wanted.pop(person_id, None)  # to the end
+                    if len(failed) == FAILURES:
+                        break
+                    continue
                 name = UNNAMED
             self._known.put(person_id, name, at=asked_at)
             with self._lock:
                 self._wanted.pop(person_id, None)
+        if failed:
+            raise failed[-1]
 
 
 def _name(account: dict[str, Any]) -> str:

@@ -6,94 +6,26 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from qdrant_client import QdrantClient
+from index_world import ALL, found, open_hash, quiet, rebuilt, synced
 from typer.testing import CliRunner
 
-from bot.index_admin import Rebuilt, rebuild, repair, status, verify
+from bot.index_admin import rebuild, repair, status, verify
 from bot.index_commands import index_app
 from bot.library import LiveLibrary
 from core.errors import RundownError, UsageError
-from core.settings import Settings, read_settings
-from core.store import Store, open_store
+from core.settings import Settings
+from core.store import Store
 from ingest.sources import open_source
 from ingest.workers import sync_source
 from retrieval.edge import EdgeIndex
-from retrieval.embedding import HashEmbedder
-from retrieval.generations import EdgeShelf, ServerShelf, Shelf
+from retrieval.generations import EdgeShelf, Shelf
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
-
-
-def open_hash(model: str | None) -> HashEmbedder:
-    """The fake, of as many numbers as its name says."""
-    return HashEmbedder(int((model or "hash-32").removeprefix("hash-")))
-
-
-def quiet(*_: object) -> None:
-    pass
-
-
-class Kept(QdrantClient):
-    """A client of one memory that several indexes share, which closing would forget."""
-
-    def close(self, **_: Any) -> None:
-        pass
-
-
-@pytest.fixture(name="docs")
-def _docs(tmp_path: Path) -> Path:
-    folder = tmp_path / "runbooks"
-    folder.mkdir()
-    for name in ("disk", "memory", "network"):
-        (folder / f"{name}.md").write_text(f"# {name}\n\nWhat to do when the {name} is full.\n")
-    return folder
-
-
-@pytest.fixture(name="settings")
-def _settings(docs: Path, home: Path) -> Settings:
-    return read_settings(docs=(str(docs),), embedding_model="hash-32")
-
-
-@pytest.fixture(name="store")
-def _store(settings: Settings) -> Iterator[Store]:
-    opened = open_store(settings.store_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(name="shelf", params=["edge", "server"])
-def _shelf(request: pytest.FixtureRequest, home: Path) -> Shelf:
-    client = Kept(":memory:")
-    return EdgeShelf(home / "index") if request.param == "edge" else ServerShelf(lambda: client, "rundown")
-
-
-@pytest.fixture(name="live")
-def _live(settings: Settings, store: Store, shelf: Shelf) -> Iterator[LiveLibrary]:
-    """What a serving process has open."""
-    with LiveLibrary(settings, store, open_model=open_hash, shelf=shelf, grace_s=0) as opened:
-        yield opened
-
-
-def synced(live: LiveLibrary, settings: Settings) -> None:
-    """Bring the generation that answers to what the folder holds."""
-    (spec,) = settings.docs
-    live.sync(spec)
-
-
-def found(live: LiveLibrary, text: str) -> list[str | None]:
-    return sorted(str(item.doc_id) for item in live.current().retriever.search(text))
-
-
-def rebuilt(settings: Settings, store: Store, shelf: Shelf, **options: Any) -> Rebuilt:
-    return rebuild(settings, store, progress=quiet, open_model=open_hash, shelf=shelf, **options)
-
-
-ALL = ["disk.md", "memory.md", "network.md"]
 
 
 def test_a_model_is_changed_without_an_outage(live: LiveLibrary, settings: Settings, store: Store, shelf: Shelf):

@@ -63,6 +63,32 @@ def test_while_slack_is_silent_nobody_is_named_and_nobody_waits(slack, names, fa
     assert (told, len(slack.called("users.info"))) == ([None, later], 2 if later else 1)
 
 
+@pytest.mark.parametrize("fault", [Fault(how="status", status=500), Fault(how="refuse", error="internal_error")])
+def test_somebody_whom_slack_cannot_tell_keeps_nobody_else_without_a_name(slack, names, fault):
+    """They are asked about after the others, and that it failed is told."""
+    bad, ana = slack.workspace.add_user("bad"), slack.workspace.add_user("ana ito")
+    slack.fault("users.info", fault)
+    before = (names.of(bad), names.of(ana))
+    with pytest.raises(SlackUnavailable):
+        names.look_up()
+
+    assert (before, names.of(bad), names.of(ana)) == ((None, None), None, "ana ito")
+
+
+def test_a_slack_that_is_down_is_not_asked_about_everybody(slack, names):
+    """Each call may take seconds: after three it is left, and the next round begins with others."""
+    people = [slack.workspace.add_user(f"person {number}") for number in range(6)]
+    slack.fault("users.info", Fault(how="status", status=503), times=3)
+    for person in people:
+        names.of(person)
+    with pytest.raises(SlackUnavailable):
+        names.look_up()
+    asked = len(slack.called("users.info"))
+    names.look_up()
+
+    assert (asked, [call.args["user"] for call in slack.called("users.info")][3:]) == (3, people[3:] + people[:3])
+
+
 def test_an_old_name_stands_until_the_new_one_is_known(slack, names, clock):
     """People marry."""
     ana = slack.workspace.add_user("ana ito")
