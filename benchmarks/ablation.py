@@ -33,6 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "MiniLM": ("likeness",),
     "both readers": ("closeness", "likeness"),
     "changed lines": ("hunk", "message_and_lines", "name_lines", "phrase"),
+    "words side by side": ("side_by_side",),
     "words of the message": ("words_place", "subject", "name_message"),
     "paths": ("paths", "file", "folder"),
     "what a file's other commits say": ("path_history",),
@@ -74,14 +75,14 @@ def read(args: argparse.Namespace, *, blameless: Blameless | None = None) -> lis
         print(gap)
     ranker = Ranker(histories, readers=open_readers())
     ranker.refresh()
-    samples: list[Sample] = []
+    samples: dict[str, list[Sample]] = {}
     for path in args.cases:
         cases = read_labelled(path, ranker.repos)
         if blameless == "before":  # what a project's history was before a defect of months ago is no page
             cases = [case for case in cases if case.window_commits is None]
         folder = args.kept / "-".join(filter(None, (path.stem, blameless)))
-        samples += in_folds(measure(ranker, cases, folder, blameless=blameless), path.stem)
-    return samples
+        samples[path.stem] = measure(ranker, cases, folder, blameless=blameless)
+    return in_folds(samples)
 
 
 def variants(samples: Sequence[Sample], features: Sequence[str]) -> dict[str, dict[str, Evaluation]]:

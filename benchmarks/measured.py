@@ -9,9 +9,10 @@ A pool of repositories is split in four by time; single repositories are held ou
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -124,24 +125,20 @@ def _made(ranker: Ranker, case: Labelled, before: datetime) -> datetime | None:
     return survey.commits[0].committed_at if survey.commits else None
 
 
-def in_folds(samples: Sequence[Sample], group: str) -> list[Sample]:
-    """The samples of one set of cases with the fold that holds each out."""
-    pooled = any(len(sample.case.repos or ()) > 1 for sample in samples)
-    ordered = sorted(samples, key=lambda sample: sample.case.created_at)
-    repos = sorted({sample.case.repos for sample in samples}, key=str)
-    found = []
-    for place, sample in enumerate(ordered):
-        fold = place * FOLDS // len(ordered) if pooled else repos.index(sample.case.repos) % FOLDS
-        found.append(
-            Sample(
-                case=sample.case,
-                places=sample.places,
-                numbers=sample.numbers,
-                culprit=sample.culprit,
-                fold=fold,
-                group=group,
-            )
-        )
+def in_folds(sets: Mapping[str, Sequence[Sample]]) -> list[Sample]:
+    """The samples of all sets of cases, by the sets' names, with the fold that holds each out.
+
+    Pools are split at the same moments, so that no weights are fitted to another set's incidents of the time they are judged on.
+    """
+    pooled = {name for name, samples in sets.items() if any(len(sample.case.repos or ()) > 1 for sample in samples)}
+    times = sorted(sample.case.created_at for name in pooled for sample in sets[name])
+    found: list[Sample] = []
+    for group, samples in sets.items():
+        repos = sorted({sample.case.repos for sample in samples}, key=str)
+        for sample in sorted(samples, key=lambda sample: sample.case.created_at):
+            place = bisect_left(times, sample.case.created_at)
+            fold = place * FOLDS // len(times) if group in pooled else repos.index(sample.case.repos) % FOLDS
+            found.append(replace(sample, fold=fold, group=group))
     return found
 
 

@@ -27,11 +27,15 @@ from ranking.history import History
 from ranking.lexicon import Lexicon, Lines
 from ranking.small.model import CommitReader
 from ranking.surroundings import Surroundings
-from ranking.text import K1, B, Bm25, count_terms, saturated, terms
+from ranking.text import K1, B, Bm25, count_terms, inverse_frequency, neighbours, saturated, terms
 from ranking.vocabulary import WordCounts
 
 _RUN = re.compile(r"\w+")
+#: Where a sentence of an incident ends, or a line of it.
+_STRETCH = re.compile(r"[.!?;]\s|\n")
 _TEXT_LIMIT = 20_000
+#: Characters of an incident whose words are looked for side by side: behind them are logs, where everything is.
+_PAIRS_LIMIT = 2_000
 #: Git processes that read diffs at the same time.
 _READERS = 3
 
@@ -124,6 +128,7 @@ class Measurer:
         """
         lines, gaps = self._read_lines(histories, chosen, stop_after_s)
         _changed_lines(self, lines)
+        _side_by_side(self, lines, chosen)
         _name_matches(self, "name_lines", [found.whole for found in lines.values()], list(lines))
         _phrases(self, lines)
         live.switched(self, lines)
@@ -167,6 +172,11 @@ class Measurer:
                 commits = self.table.commits
                 found.update({i: lines[commits[i].sha] for i in by_repo[repo] if commits[i].sha in lines})
         return found, gaps
+
+    def spelled(self, pair: tuple[str, str]) -> str:
+        """Two terms as the incident spells them; an identifier and its first part are that identifier."""
+        first, second = (self._spelling.get(term, term) for term in pair)
+        return first if second.lower() in first.lower() else f"{first} {second}"
 
     def shared(self, words: Mapping[str, int], rarity: Mapping[str, float], count: int = 3) -> str:
         """The rarest terms that the incident and a text share, as the incident spells them."""
@@ -245,6 +255,25 @@ def _changed_lines(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
     best = max(scores, default=0.0) or 1.0
     for index, score in zip(lines, scores, strict=True):
         table.put("message_and_lines", index, score / best)
+
+
+def _side_by_side(measurer: Measurer, lines: Mapping[int, Lines], chosen: Sequence[int]) -> None:
+    """Words that stand side by side in the incident and in a candidate: in its message, its paths or a changed line.
+
+    What they are worth is the sum of their rarities, not a share of the best: two rare pairs mean something however vague the
+    others are.
+    """
+    asked = list(dict.fromkeys(neighbours(map(terms, _STRETCH.split(measurer.question.text[:_PAIRS_LIMIT])))))
+    said = {index: [measurer.messages[index].pairs] for index in chosen}
+    for index, found in lines.items():
+        said[index].append(found.pairs)
+    held = {index: [pair for pair in asked if any(pair in pairs for pairs in said[index])] for index in chosen}
+    having = Counter(pair for pairs in held.values() for pair in pairs)
+    for index, pairs in held.items():
+        if pairs:
+            worth = sum(inverse_frequency(having[pair], len(chosen)) for pair in pairs)
+            rarest = min(pairs, key=lambda pair: having[pair])
+            measurer.table.put("side_by_side", index, math.log1p(worth), measurer.spelled(rarest))
 
 
 def _overlap(weights: Mapping[str, float], *texts: Mapping[str, int]) -> float:

@@ -1,14 +1,17 @@
 """The words of commits, kept for a while: candidates of one incident are mostly those of the next.
 
-Does: count the terms of a commit's subject, body, paths and changed lines, once each, in memory.
+Does: count the terms of a commit's subject, body, paths and changed lines, and note which stand side by side, once each, in memory.
 Does not: keep anything on disk, or know what is looked for.
 """
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 from core.errors import RepositoryError
@@ -16,13 +19,30 @@ from core.model import Commit
 from ranking.diffs import FILES_LIMIT, Diff, read_diffs
 from ranking.history import History
 from ranking.kinds import kinds
-from ranking.text import count_terms, terms
+from ranking.text import neighbours, terms
 
 #: Longer messages are quoted logs and merge lists; paths past these are imports.
 _BODY_LIMIT, _PATHS_LIMIT = 4_000, 200
 _MESSAGES, _DIFFS = 20_000, 2_500
 
 V = TypeVar("V")
+
+
+class Pairs:
+    """Which terms stand side by side in a text, eight bytes each: a large diff has thousands.
+
+    Args:
+        stretches: see `ranking.text.neighbours`.
+    """
+
+    def __init__(self, stretches: Iterable[Sequence[str]]) -> None:
+        # Python's own hash differs from process to process, and these never leave one.
+        self._hashes = array("q", sorted({hash(pair) for pair in neighbours(stretches)}))
+
+    def __contains__(self, pair: tuple[str, str]) -> bool:
+        wanted = hash(pair)
+        place = bisect_left(self._hashes, wanted)
+        return place < len(self._hashes) and self._hashes[place] == wanted
 
 
 @dataclass(frozen=True)
@@ -34,6 +54,8 @@ class Message:
     #: Subject twice, body and paths together: what BM25 reads.
     whole: Counter[str]
     kinds: frozenset[str]
+    #: Of subject, paragraphs and paths.
+    pairs: Pairs
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,8 @@ class Lines:
     whole: Counter[str]
     #: The changed lines in lower case, to look for a text in.
     text: str
+    #: Of each line.
+    pairs: Pairs
 
 
 class Lexicon:
@@ -102,17 +126,19 @@ class _Recent(Generic[V]):
 
 
 def _message(commit: Commit) -> Message:
-    subject, paths = count_terms(commit.subject), Counter[str]()
-    for change in commit.files[:_PATHS_LIMIT]:
-        paths.update(terms(change.path))
-    whole = _total((subject, subject, count_terms(commit.body[:_BODY_LIMIT]), paths))
-    return Message(subject, paths, whole, kinds(commit))
+    subject = terms(commit.subject)
+    body = [terms(paragraph) for paragraph in commit.body[:_BODY_LIMIT].split("\n\n")]
+    paths = [terms(change.path) for change in commit.files[:_PATHS_LIMIT]]
+    whole = Counter(chain(subject, subject, *body, *paths))
+    return Message(Counter(subject), Counter(chain(*paths)), whole, kinds(commit), Pairs([subject, *body, *paths]))
 
 
 def _lines(diff: Diff) -> Lines:
-    hunks = tuple((hunk.path, count_terms(hunk.text)) for hunk in diff.hunks)
+    lines = [(hunk.path, [terms(line) for line in hunk.text.split("\n")]) for hunk in diff.hunks]
+    hunks = tuple((path, Counter(chain(*changed))) for path, changed in lines)
     text = "\n".join(hunk.text for hunk in diff.hunks).lower()
-    return Lines(hunks, _total(words for _, words in hunks), text)
+    pairs = Pairs(chain.from_iterable(changed for _, changed in lines))
+    return Lines(hunks, _total(words for _, words in hunks), text, pairs)
 
 
 def _total(counts: Iterable[Counter[str]]) -> Counter[str]:

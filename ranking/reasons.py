@@ -23,6 +23,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "names": ("file", "phrase", "name_lines", "name_message", "folder"),
     "words": ("words_place", "subject", "paths", "message_and_lines"),
     "lines": ("hunk",),
+    "neighbours": ("side_by_side",),
     "meaning": ("closeness", "likeness"),
     "files": ("path_history",),
     "service": ("service", "foreign_service"),
@@ -132,6 +133,11 @@ def _lines(table: Table, index: int, moment: datetime, worth: float) -> str:
     return f"changes lines about {shared} in `{path}`" if worth > 0 and shared else ""
 
 
+def _neighbours(table: Table, index: int, moment: datetime, worth: float) -> str:
+    said = table.notes.get(("side_by_side", index))
+    return f"says “{said}”, as the incident does" if worth > 0 and said else ""
+
+
 def _meaning(table: Table, index: int, moment: datetime, worth: float) -> str:
     told = [
         table.notes[feature, index].split("\n") for feature in _GROUPS["meaning"] if (feature, index) in table.notes
@@ -218,6 +224,7 @@ _WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
     "names": _names,
     "words": _words,
     "lines": _lines,
+    "neighbours": _neighbours,
     "meaning": _meaning,
     "files": _files,
     "service": _service,

@@ -1,15 +1,17 @@
 """Words of incidents and commits, and how well they match.
 
-Does: turn text into terms (identifiers split, stop words dropped, endings cut), weigh terms by rarity, score by BM25.
+Does: turn text into terms (identifiers split, stop words dropped, endings cut), tell which stand side by side, weigh terms by rarity,
+score by BM25.
 Does not: know commits, read diffs, or keep an index: a window's candidates are scored from scratch in milliseconds.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from core.words import split_identifiers
 
@@ -31,6 +33,17 @@ _STOP = frozenset(_STOP_WORDS.split())
 def terms(text: str) -> list[str]:
     """The terms of a text, in reading order: at least two characters, no stop words, endings cut."""
     return [term for word in split_identifiers(text) if (term := _term(word))]
+
+
+def neighbours(stretches: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Each two different terms that stand side by side, in reading order (Metzler and Croft, "A Markov random field model for term
+    dependencies", 2005: sequential dependence).
+
+    Args:
+        stretches: the terms of sentences, paragraphs or lines of code, at whose ends nothing goes on.
+    """
+    for stretch in stretches:
+        yield from (pair for pair in itertools.pairwise(stretch) if pair[0] != pair[1])
 
 
 @functools.lru_cache(maxsize=1 << 17)
@@ -71,8 +84,7 @@ class Bm25:
         count = len(self._documents)
         found = {}
         for term in wanted:
-            having = sum(term in document for document in self._documents)
-            found[term] = math.log(1 + (count - having + 0.5) / (having + 0.5))
+            found[term] = inverse_frequency(sum(term in document for document in self._documents), count)
         return found
 
     def scores(self, query: Mapping[str, float]) -> list[float]:
@@ -86,6 +98,11 @@ class Bm25:
     def _score(self, wanted: list[tuple[str, float]], document: Mapping[str, int], length: int) -> float:
         damping = K1 * (1 - B + B * length / self._mean)
         return sum(weight * saturated(count, damping) for term, weight in wanted if (count := document.get(term)))
+
+
+def inverse_frequency(having: int, count: int) -> float:
+    """What a find is worth that `having` of `count` documents hold: ln(1 + (count - having + 0.5) / (having + 0.5))."""
+    return math.log(1 + (count - having + 0.5) / (having + 0.5))
 
 
 def saturated(count: float, damping: float) -> float:

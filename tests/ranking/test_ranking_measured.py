@@ -11,7 +11,7 @@ from ranking_repos import NOON, Change
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
 
-from benchmarks.measured import in_folds, measure
+from benchmarks.measured import Sample, in_folds, measure
 from ranking.history import open_history
 from ranking.labels.cases import Labelled
 from ranking.ranker import Ranker
@@ -33,4 +33,26 @@ def test_an_incident_can_be_shown_without_its_culprit(blameless, candidates, cul
 
     assert (order, first.culprit if first.culprit is None else int(order[first.culprit])) == (candidates, culprit)
     assert first.numbers.tolist() == again.numbers.tolist()
-    assert [sample.group for sample in in_folds([first], "own")] == ["own"]
+    assert [sample.group for sample in in_folds({"own": [first]})] == ["own"]
+
+
+def test_pools_are_split_at_the_same_moments():
+    """Incidents of one time are of one fold, whichever set they are of; single repositories are held out whole."""
+
+    def sample(at: float, *repos: str) -> Sample:
+        case = Labelled(id=f"a:{at}", title="down", created_at=at, culprits=("1",), repos=repos)
+        return Sample(case=case, places={}, numbers=np.zeros((1, 0), np.float32), culprit=0)
+
+    found = in_folds(
+        {
+            "page": [sample(at, "shop", "api") for at in (1, 2, 3, 4)],
+            "others": [sample(at, "shop", "api") for at in (1.5, 3.5, 3.6, 3.7)],
+            "alone": [sample(at, name) for at, name in ((1, "curl"), (9, "git"), (5, "curl"))],
+        }
+    )
+
+    assert [(one.group, one.case.created_at, one.fold) for one in found] == [
+        *(("page", 1, 0), ("page", 2, 1), ("page", 3, 1), ("page", 4, 3)),
+        *(("others", 1.5, 0), ("others", 3.5, 2), ("others", 3.6, 2), ("others", 3.7, 3)),
+        *(("alone", 1, 0), ("alone", 5, 0), ("alone", 9, 1)),
+    ]
