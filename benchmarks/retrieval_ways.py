@@ -19,6 +19,7 @@ from core.model import Document
 from retrieval.answering import likelihood
 from retrieval.chunk import DEPTH, Hit, Scope, Seen, View
 from retrieval.embedding import Embedder
+from retrieval.fusion import Standing
 from retrieval.index import VectorIndex
 from retrieval.question import Question
 from retrieval.retriever import Found, Retriever
@@ -26,7 +27,7 @@ from retrieval.sparse import encode_query
 
 Way = Callable[[str], list[str]]
 #: What a search is made of, in the order in which it is built up.
-STAGES = ("meaning", "words", "names", "expression", "errors", "signals")
+STAGES = ("meaning", "words", "names", "pairs", "expression", "errors", "signals")
 #: Reciprocal rank fusion's constant (Cormack, Clarke and Büttcher 2009).
 _RRF = 60
 
@@ -79,6 +80,11 @@ class Staged(Retriever):
         # Without weight instead of left out: how near a document is in meaning is told beside its place.
         views = super()._views(question, service)
         return [view if stage_of[view.by] in self._stages else replace(view, weight=0.0) for view in views]
+
+    def _side_by_side(
+        self, question: Question, views: Sequence[View], read: list[tuple[Standing, Hit]]
+    ) -> list[tuple[Standing, Hit]]:
+        return super()._side_by_side(question, views, read) if "pairs" in self._stages else read
 
 
 class Timeless:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retrieval.chunk import DEPTH, Seen, View
 
@@ -83,6 +83,29 @@ def fuse(views: Sequence[View], lists: Sequence[Sequence[Seen]], most: int | Non
         )
         for document in first
     ]
+
+
+def also_heard(
+    standings: Sequence[Standing], views: Sequence[View], view: View, seen: Sequence[Seen]
+) -> list[Standing]:
+    """The order of chosen documents if one more view had been there from the start.
+
+    Args:
+        standings: what `fuse` gave.
+        views: what it was given.
+        view: the one that was asked about the chosen documents' pieces alone.
+        seen: those of the pieces that it has something to say of, one of a document.
+    """
+    heard = _Heard(view, seen) if seen else None
+    before = sum(other.weight for other in views)
+    found = []
+    for item in standings:
+        spoken = heard is not None and item.key in heard.best
+        worth = heard.worth(heard.best[item.key]) if heard and spoken else 0.0
+        score = LOWEST + ((item.score - LOWEST) * before + worth) / (before + view.weight)
+        voices = (*item.voices, heard.voice(item.key)) if heard and spoken else item.voices
+        found.append(replace(item, score=score, voices=voices))
+    return sorted(found, key=lambda item: (-item.score, item.key))
 
 
 def _best_pieces(heard: Sequence[_Heard], documents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:

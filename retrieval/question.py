@@ -48,6 +48,8 @@ class Question:
     """A text taken apart. What is not there is empty."""
 
     text: str
+    #: The text where it has no expression: an expression's order is its syntax, and says nothing.
+    prose: str
     #: The expression in words: metric names, label values, what its functions mean.
     expression: str
     #: What the machine said: quoted text, exceptions, what follows "error:".
@@ -58,7 +60,9 @@ def take_apart(text: str) -> Question:
     """The parts of a question; linear in the text, of which the first 20,000 characters count."""
     text = text[:_MAX_CHARS]
     expression = _in_words(text) if _is_expression(text) else ""
-    return Question(text=text, expression=expression, errors="" if expression else _errors(text))
+    if expression:
+        return Question(text=text, prose="", expression=expression, errors="")
+    return Question(text=text, prose=text, expression="", errors=_errors(text))
 
 
 def _is_expression(text: str) -> bool:

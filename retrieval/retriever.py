@@ -15,9 +15,10 @@ from datetime import datetime
 from core.access import PUBLIC, Audience
 from core.model import Evidence, Tier
 from retrieval.answering import ANSWERS, is_related, likelihood
-from retrieval.chunk import Chunk, Hit, Scope, View, is_piece_id, refuse_other_space, space_of
+from retrieval.beside import side_by_side, skip_bigrams
+from retrieval.chunk import Chunk, Hit, Scope, Seen, View, is_piece_id, refuse_other_space, space_of
 from retrieval.embedding import Embedder
-from retrieval.fusion import Standing, fuse
+from retrieval.fusion import Standing, also_heard, fuse
 from retrieval.index import VectorIndex
 from retrieval.places import place_keys
 from retrieval.question import Question, take_apart
@@ -29,6 +30,8 @@ from retrieval.sparse import encode_query, gist, identifiers
 CONSIDERED = 30
 #: What a document of the affected service gains at most beside one that stands out by everything else.
 _SERVICE = 0.5
+#: What words side by side count beside the words themselves, set by hand (learning/LOG.md).
+_SIDE_BY_SIDE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +128,7 @@ class Retriever:
         wanted = None if tiers is None else (*tiers, *({Tier.ALERT} - set(tiers)))
         scope = Scope(audience=audience, tiers=wanted, before=before)
         read = self._read(fuse(views, self._index.search(views, scope), max(CONSIDERED, 2 * limit)))
+        read = self._side_by_side(question, views, read)
         read = self._spoken_for(read, scope)
         read = [(item, hit) for item, hit in read if tiers is None or hit.chunk.tier in tiers]
         found = self._looked_at_again(text, self._weighed(views, read, before))
@@ -185,6 +189,19 @@ class Retriever:
         """Each with its best piece; one that went away meanwhile is left out."""
         held = {hit.chunk.id: hit for hit in self._index.pieces([item.piece for item in standings])}
         return [(item, held[item.piece]) for item in standings if item.piece in held]
+
+    def _side_by_side(
+        self, question: Question, views: Sequence[View], read: list[tuple[Standing, Hit]]
+    ) -> list[tuple[Standing, Hit]]:
+        """In the order after one more view, whose answer is in the texts read: which hold the question's words side by side."""
+        asked = skip_bigrams(question.prose)
+        if not asked:
+            return read
+        worths = side_by_side(asked, [_whole(hit.chunk) for _, hit in read])
+        seen = [Seen(item.piece, item.key, worth) for (item, _), worth in zip(read, worths, strict=True) if worth > 0]
+        view = View(by="words", vector=(), label="its words side by side", weight=_SIDE_BY_SIDE)
+        hits = {item.key: hit for item, hit in read}
+        return [(item, hits[item.key]) for item in also_heard([item for item, _ in read], views, view, seen)]
 
     def _spoken_for(self, read: list[tuple[Standing, Hit]], scope: Scope) -> list[tuple[Standing, Hit]]:
         """Rules that name a runbook give their place to it; nothing is fetched that is not in scope."""
@@ -259,6 +276,11 @@ def _by_words(text: str, label: str) -> list[View]:
     if not vector.indices:
         return []
     return [View(by="words", vector=vector, label=label), View(by="name", vector=vector, label=f"{label} in names")]
+
+
+def _whole(chunk: Chunk) -> str:
+    """What words are looked for in."""
+    return "\n".join((chunk.title, *chunk.section, chunk.text))
 
 
 def _telling(places: Sequence[str]) -> list[str]:

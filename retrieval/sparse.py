@@ -1,7 +1,8 @@
 """Texts into sparse vectors of words, with identifiers taken apart.
 
 Does: keep each identifier whole and add its parts (`core.words`), so that `kube_pod_container_status` and
-"KubePodCrashLooping" meet in "kube" and "pod"; weigh words by BM25; say identifiers as a person would (`spoken`, `gist`).
+"KubePodCrashLooping" meet in "kube" and "pod"; weigh words by BM25; give them in reading order (`stems`); say identifiers as a
+person would (`spoken`, `gist`).
 Does not: weigh rare words up; Qdrant does, by the documents it holds (its IDF modifier).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from core.words import split_identifiers
@@ -72,6 +74,16 @@ def encode_name(text: str) -> Sparse:
 def encode_query(text: str) -> Sparse:
     """The words of a question, each once with weight 1."""
     return _sparse(_bm25(_PIECE).embed_query(_taken_apart(text)))
+
+
+def stems(text: str) -> list[int]:
+    """The ids of its words in reading order, identifiers as their parts alone; stop words have none."""
+    return list(chain.from_iterable(map(_stems_of, re.findall(r"\w+", text[:_MAX_CHARS]))))
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _stems_of(run: str) -> tuple[int, ...]:
+    return tuple(stem for part in _parts(run) for stem in encode_query(part).indices)
 
 
 def _parts(run: str) -> list[str]:

@@ -122,6 +122,16 @@ def test_a_stage_alone_decides_alone(edge: EdgeIndex, stage: str, by: str):
     assert [round(voice.stands_out, 6) for voice in first.voices if voice.by == by] == [round(first.score, 6)]
 
 
+def test_without_pairs_words_stand_in_no_order(edge: EdgeIndex):
+    """Everything else is looked for as before."""
+    heard = [
+        {voice.label for voice in Staged(edge, EMBEDDER, stages).look("delete old logs")[0].standing.voices}
+        for stages in (STAGES, [stage for stage in STAGES if stage != "pairs"])
+    ]
+
+    assert (heard[0] - heard[1], heard[1] - heard[0]) == ({"its words side by side"}, set())
+
+
 def test_without_signals_an_old_page_is_as_good_as_a_new_one(tmp_path: Path):
     """Two pages that say the same: the stale one comes second only where signals count; else names decide."""
     index = EdgeIndex(tmp_path / "index")

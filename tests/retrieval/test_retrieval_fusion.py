@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.chunk import DEPTH, Seen, View
-from retrieval.fusion import LOWEST, fuse
+from retrieval.fusion import LOWEST, also_heard, fuse
 from retrieval.sparse import Sparse
 
 NOTHING = Sparse(indices=(), values=())
@@ -99,3 +99,22 @@ def test_any_list_is_ordered_within_its_bounds(items: list[tuple[int, float]]):
     assert (scores == sorted(scores, reverse=True), all(score >= LOWEST for score in scores), len(found)) == (
         True, True, len({doc for doc, _ in items}),
     )  # fmt: skip
+
+
+SCORED = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.1, 30.0), min_size=1)
+
+
+@given(st.lists(SCORED, min_size=1, max_size=3), st.dictionaries(st.sampled_from("abcdef"), st.floats(0.1, 30.0)))
+def test_a_view_heard_later_counts_as_if_it_had_been_there(lists: list[dict[str, float]], late: dict[str, float]):
+    """The same scores, voices and order; a silent one counts too."""
+    found = [seen(*sorted(scores.items(), key=lambda item: -item[1])) for scores in lists]
+    known = {item.doc_id for item in fuse([view() for _ in found], found)}
+    last = seen(*((name, score) for name, score in sorted(late.items(), key=lambda item: -item[1]) if name in known))
+    views, one = [view() for _ in found], view(weight=0.5)
+
+    later = also_heard(fuse(views, found), views, one, last)
+    whole = fuse([*views, one], [*found, last])
+
+    assert {item.doc_id: item.voices for item in later} == {item.doc_id: item.voices for item in whole}
+    assert {item.doc_id: item.score for item in later} == pytest.approx({item.doc_id: item.score for item in whole})
+    assert [item.score for item in later] == sorted((item.score for item in later), reverse=True)

@@ -27,7 +27,9 @@ EXPRESSIONS = {
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_an_expression_is_said_in_words(expression: str):
     """Metric names, the values asked for, and what its functions mean; not what it groups by, nor PromQL's own words."""
-    assert take_apart(expression).expression == EXPRESSIONS[expression]
+    question = take_apart(expression)
+
+    assert (question.expression, question.prose) == (EXPRESSIONS[expression], "")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,9 @@ def test_an_expression_is_said_in_words(expression: str):
 )
 def test_prose_is_no_expression(text: str):
     """Brackets alone do not make one."""
-    assert take_apart(text).expression == ""
+    question = take_apart(text)
+
+    assert (question.expression, question.prose) == ("", text)
 
 
 @pytest.mark.parametrize(

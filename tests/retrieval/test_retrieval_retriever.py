@@ -59,6 +59,42 @@ def test_what_helps_comes_first(index: VectorIndex):
     assert {text: ids(Retriever(index, EMBEDDER), text)[0] for text in FIRST} == FIRST
 
 
+def test_of_documents_of_the_same_words_the_one_that_holds_them_side_by_side_comes_first(index: VectorIndex):
+    """Over both engines. Without word order the two are equal, and their names would decide the other way round."""
+    fill(
+        index,
+        piece("runbooks/a.md", "full queue, slow disk, broker restarts", title="Page"),
+        piece("runbooks/b.md", "disk full, queue slow, broker restarts", title="Page"),
+        *(piece(f"wiki/{number}.md", f"unrelated page {number}", title="Page") for number in range(5)),
+    )
+
+    found = Retriever(index, EMBEDDER).look("the disk is full", limit=2)
+
+    assert [
+        (item.evidence.doc_id, "its words side by side" in [voice.label for voice in item.standing.voices])
+        for item in found
+    ] == [("runbooks/b.md", True), ("runbooks/a.md", False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("delete old log segments of the broker", True),
+        ("sum(rate(delete_old_log_segments[5m])) > 1", False),
+        ("delete old log segments\nsum(rate(delete_old_log_segments[5m])) > 1", False),
+        ("broker", False),
+    ],
+    ids=["prose", "expression", "prose and expression", "one word"],
+)
+def test_words_side_by_side_are_looked_for_in_prose_alone(edge: VectorIndex, text: str, expected: bool):
+    """An expression's order is its syntax."""
+    first = Retriever(edge, EMBEDDER).look(text, limit=1)[0].standing
+
+    assert (first.doc_id, "its words side by side" in [voice.label for voice in first.voices]) == (
+        BROKER.doc_id, expected,
+    )  # fmt: skip
+
+
 def test_evidence_says_where_it_is_from(edge: VectorIndex):
     """Everything a card shows of it, and a score of at most 1."""
     (item,) = Retriever(edge, EMBEDDER).search("BrokerDiskFull: delete log segments", limit=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.sparse import encode_piece, encode_query, gist, identifiers, spoken
+from retrieval.sparse import encode_piece, encode_query, gist, identifiers, spoken, stems
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,10 @@ def test_names_are_identifiers_too_particular_to_be_shared_by_chance(text: str, 
     assert (identifiers(text), identifiers(text, frozenset({"not-1", *sorted(names)[1:]}))) == (
         names, frozenset(sorted(names)[1:]),
     )  # fmt: skip
+
+
+def test_stems_come_in_reading_order_identifiers_in_parts():
+    """As `encode_query` numbers them; stop words have none, and what is said twice comes twice."""
+    words = ("kube", "pod", "restarts", "disk", "pod")
+
+    assert stems("KubePodRestarts: the disk of pods") == [encode_query(word).indices[0] for word in words]
