@@ -423,6 +423,7 @@ _WORDS = {
     "repo_history": "a repository whose past speaks of the incident",
     "repo_named": "a repository the incident names",
     "reverts_here": "files in which changes were reverted before",
+    "side_by_side": "words side by side as in the incident",
     "subject": "a subject that uses the incident's words",
     "within_hour": "being less than an hour old",
     "culprits_here": "files in which earlier changes broke something",
