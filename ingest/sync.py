@@ -292,6 +292,6 @@ def _meaning(chunk: Chunk) -> str:
 def _vectors(chunk: Chunk, meaning: Sequence[float]) -> Vectors:
     return Vectors(
         meaning=tuple(meaning),
-        words=encode_piece("\n".join((chunk.title, *chunk.section, chunk.text))),
+        words=encode_piece(chunk.told),
         name=encode_name(f"{chunk.title}\n{chunk.doc_id}") if chunk.number == 0 else None,
     )

@@ -62,6 +62,11 @@ class Chunk:
         """The point's id: the same for the same place in the same document, so storing twice stores once."""
         return str(uuid.uuid5(_POINTS, f"{self.source}\n{self.doc_id}\n{self.number}"))
 
+    @property
+    def told(self) -> str:
+        """What words are looked for in: title, heading path and text."""
+        return "\n".join((self.title, *self.section, self.text))
+
 
 def is_piece_id(text: str) -> bool:
     """Whether a text could be a `Chunk.id`."""

@@ -197,7 +197,7 @@ class Retriever:
         asked = skip_bigrams(question.prose)
         if not asked:
             return read
-        worths = side_by_side(asked, [_whole(hit.chunk) for _, hit in read])
+        worths = side_by_side(asked, [hit.chunk.told for _, hit in read])
         seen = [Seen(item.piece, item.key, worth) for (item, _), worth in zip(read, worths, strict=True) if worth > 0]
         view = View(by="words", vector=(), label="its words side by side", weight=_SIDE_BY_SIDE)
         hits = {item.key: hit for item, hit in read}
@@ -276,11 +276,6 @@ def _by_words(text: str, label: str) -> list[View]:
     if not vector.indices:
         return []
     return [View(by="words", vector=vector, label=label), View(by="name", vector=vector, label=f"{label} in names")]
-
-
-def _whole(chunk: Chunk) -> str:
-    """What words are looked for in."""
-    return "\n".join((chunk.title, *chunk.section, chunk.text))
 
 
 def _telling(places: Sequence[str]) -> list[str]:
