@@ -24,7 +24,7 @@ from core.words import split_identifiers
 from ranking import context, live
 from ranking.clues import find_clues
 from ranking.history import History
-from ranking.lexicon import Lexicon, Lines
+from ranking.lexicon import Lexicon, Lines, Pairs
 from ranking.small.model import CommitReader
 from ranking.surroundings import Surroundings
 from ranking.text import K1, B, Bm25, count_terms, inverse_frequency, neighbours, saturated, terms
@@ -173,6 +173,10 @@ class Measurer:
                 found.update({i: lines[commits[i].sha] for i in by_repo[repo] if commits[i].sha in lines})
         return found, gaps
 
+    def pairs(self, index: int) -> Pairs:
+        """Which words of a candidate's message and paths stand side by side."""
+        return self._lexicon.pairs(self.table.commits[index])
+
     def spelled(self, pair: tuple[str, str]) -> str:
         """Two terms as the incident spells them; an identifier and its first part are that identifier."""
         first, second = (self._spelling.get(term, term) for term in pair)
@@ -264,7 +268,7 @@ def _side_by_side(measurer: Measurer, lines: Mapping[int, Lines], chosen: Sequen
     others are.
     """
     asked = list(dict.fromkeys(neighbours(map(terms, _STRETCH.split(measurer.question.text[:_PAIRS_LIMIT])))))
-    said = {index: [measurer.messages[index].pairs] for index in chosen}
+    said = {index: [measurer.pairs(index)] for index in chosen}
     for index, found in lines.items():
         said[index].append(found.pairs)
     held = {index: [pair for pair in asked if any(pair in pairs for pairs in said[index])] for index in chosen}

@@ -54,8 +54,6 @@ class Message:
     #: Subject twice, body and paths together: what BM25 reads.
     whole: Counter[str]
     kinds: frozenset[str]
-    #: Of subject, paragraphs and paths.
-    pairs: Pairs
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,16 @@ class Lexicon:
 
     def __init__(self) -> None:
         self._messages: _Recent[Message] = _Recent(_MESSAGES)
+        self._pairs: _Recent[Pairs] = _Recent(_DIFFS)
         self._lines: _Recent[Lines] = _Recent(_DIFFS)
 
     def message(self, commit: Commit) -> Message:
         """The words of a commit's message and paths."""
         return self._messages.get((commit.repo, commit.sha), lambda: _message(commit))
+
+    def pairs(self, commit: Commit) -> Pairs:
+        """Which words of its message and paths stand side by side. Asked of a few hundred candidates, not of all."""
+        return self._pairs.get((commit.repo, commit.sha), lambda: Pairs(chain(*_stretches(commit))))
 
     def lines(
         self, history: History, commits: Sequence[Commit], *, stop_after_s: float
@@ -126,11 +129,15 @@ class _Recent(Generic[V]):
 
 
 def _message(commit: Commit) -> Message:
-    subject = terms(commit.subject)
-    body = [terms(paragraph) for paragraph in commit.body[:_BODY_LIMIT].split("\n\n")]
-    paths = [terms(change.path) for change in commit.files[:_PATHS_LIMIT]]
+    (subject, *body), paths = _stretches(commit)
     whole = Counter(chain(subject, subject, *body, *paths))
-    return Message(Counter(subject), Counter(chain(*paths)), whole, kinds(commit), Pairs([subject, *body, *paths]))
+    return Message(Counter(subject), Counter(chain(*paths)), whole, kinds(commit))
+
+
+def _stretches(commit: Commit) -> tuple[list[list[str]], list[list[str]]]:
+    """The terms of its subject and paragraphs, and of its paths."""
+    said = [terms(part) for part in (commit.subject, *commit.body[:_BODY_LIMIT].split("\n\n"))]
+    return said, [terms(change.path) for change in commit.files[:_PATHS_LIMIT]]
 
 
 def _lines(diff: Diff) -> Lines:

@@ -55,7 +55,13 @@ def identifiers(text: str, among: frozenset[str] | None = None) -> frozenset[str
     Args:
         among: only these, which is sooner told.
     """
-    runs = re.findall(r"[^\W\d_]+-\d+|\w+", text[:_MAX_CHARS])
+    text = text[:_MAX_CHARS]
+    if among is not None:
+        lowered = text.lower()
+        among = frozenset(name for name in among if name in lowered)
+        if not among:  # as of nearly every page: no need to take it apart
+            return among
+    runs = re.findall(r"[^\W\d_]+-\d+|\w+", text)
     if among is not None:
         runs = [run for run in runs if run.lower() in among]
     return frozenset(run.lower() for run in runs if len(run) >= _TELLING and ("-" in run or len(_parts(run)) > 1))
