@@ -132,7 +132,7 @@ def _verdict_line(card: Card, room: float) -> list[Block]:
     chance = f", {verdict.chance}" if verdict.chance else ""
     commit = best[0].commit
     subject = link(commit.url, commit.subject.strip() or "(no subject)", int(160 * room))
-    return [section(f"*{verdict.word} cause{chance}:* {subject}, {words.relative(commit.committed_at, card.incident)}")]
+    return [section(f"*{verdict.word} cause{chance}:* {subject}, {words.relative(commit.landed_at, card.incident)}")]
 
 
 def _progress(card: Card) -> list[Block]:
@@ -223,7 +223,7 @@ def _candidate(card: Card, place: int | None, culprit: Culprit, *, room: float) 
     facts = [
         commit_link(commit),
         plain(commit.author, 60),
-        f"*{words.relative(commit.committed_at, card.incident)}*",
+        f"*{words.relative(commit.landed_at, card.incident)}*",
         plain(commit.repo, 60),
     ]
     lines = [
@@ -401,7 +401,7 @@ def _fallback(card: Card) -> str:
     if best and verdict.kind in ("confirmed", "likely", "possible"):
         commit = best[0].commit
         text.append(
-            f"{verdict.word} cause: {plain(commit.short, 12)} {plain(commit.subject, 200)}, {words.relative(commit.committed_at, incident)}."
+            f"{verdict.word} cause: {plain(commit.short, 12)} {plain(commit.subject, 200)}, {words.relative(commit.landed_at, incident)}."
         )
     elif verdict.kind == "inconclusive":
         text.append("Cause inconclusive.")

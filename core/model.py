@@ -158,7 +158,7 @@ class FileChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """One commit, as its repository tells it. Nothing here comes from later than the commit."""
+    """One commit, as its repository tells it, at the moment as of which that is read. Nothing here comes from later."""
 
     sha: str
     #: The repository's name as given on the command line or in settings.
@@ -172,10 +172,19 @@ class Commit:
     files: tuple[FileChange, ...] = ()
     #: The commit's page, when the repository's remote is a known forge.
     url: str | None = None
+    #: When a merge brought it to the branch that is read; None where it was committed there, or nothing is known of a merge.
+    merged_at: datetime | None = None
+    #: Whether it was on that branch at all by that moment.
+    landed: bool = True
 
     def __post_init__(self) -> None:
         _aware("Commit.authored_at", self.authored_at)
         _aware("Commit.committed_at", self.committed_at)
+
+    @property
+    def landed_at(self) -> datetime:
+        """When it came to the branch, if it has `landed`: from then on it could break anything."""
+        return self.merged_at or self.committed_at
 
     @property
     def short(self) -> str:

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 
 from core.model import Confidence, Culprit, Incident, Ranking, Sentence, Status, Tier
 from prompts.checks import unfit
-from prompts.extractive import STEPS_ALONE, by_document, commit_name, last_time, names, next_steps, recurrence, symptoms
+from prompts.extractive import (
+    STEPS_ALONE,
+    by_document,
+    commit_name,
+    how_it_came,
+    last_time,
+    names,
+    next_steps,
+    recurrence,
+    symptoms,
+)
 from prompts.passages import passages
 from prompts.quoting import field, line, quoted, showable
 from prompts.sources import GUIDING, Source, span, utc
@@ -210,18 +220,21 @@ def _fact(text: str) -> list[Sentence]:
     return [Sentence(text=text, evidence=("I",))]
 
 
-def cause(ranking: Ranking | None) -> list[Sentence]:
-    """The commit the ranking names, worded by its confidence, with its weightiest reasons; nothing where it names none."""
+def cause(ranking: Ranking | None, *, brief: bool = False) -> list[Sentence]:
+    """The commit the ranking names, worded by its confidence, with its weightiest reasons; nothing where it names none.
+
+    Args:
+        brief: its name alone, without when it came and why it is named.
+    """
     if ranking is None or ranking.abstained or not ranking.culprits:
         return []
     first = ranking.culprits[0]
     word = "The likely" if ranking.confidence is Confidence.LIKELY else "A possible"
     reasons = _reasons(first, against=False)[:_REASONS]
     why = f": {'; '.join(reasons)}" if reasons else ""
-    named = commit_name(ranking)
-    return [
-        Sentence(text=f"{word} cause is {named}, committed {utc(first.commit.committed_at)}{why}.", evidence=("C1",))
-    ]
+    came = f", {how_it_came(first.commit)} {utc(first.commit.landed_at)}{why}"
+    text = f"{word} cause is {commit_name(ranking)}{'' if brief else came}."
+    return [Sentence(text=text, evidence=("C1",))]
 
 
 def _reasons(culprit: Culprit, *, against: bool) -> list[str]:

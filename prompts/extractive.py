@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.model import Confidence, Draft, Evidence, Incident, Ranking, Sentence, Status, Tier
+from core.model import Commit, Confidence, Draft, Evidence, Incident, Ranking, Sentence, Status, Tier
 from core.vain import tried_in_vain
 from prompts.checks import advises, names_command, unfit
 from prompts.orders import asks
@@ -322,6 +322,11 @@ def worth_checking(ranking: Ranking | None) -> list[Sentence]:
     word = "the likely" if ranking.confidence is Confidence.LIKELY else "a possible"
     text = f"Check whether reverting {commit_name(ranking)} is safe: it is {word} cause."
     return [Sentence(text=text, evidence=("C1",))]
+
+
+def how_it_came(commit: Commit) -> str:
+    """The word for what brought a commit to its branch at `Commit.landed_at`."""
+    return "merged" if commit.merged_at else "committed"
 
 
 def commit_name(ranking: Ranking, place: int = 0) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from core.model import Draft, Evidence, Incident, IncidentEvent, Note, Ranking, Sentence
 from prompts.about_incident import cause
 from prompts.checks import blames, names_command, unfit
-from prompts.extractive import commit_name, last_time, recurrence, summary, symptoms
+from prompts.extractive import commit_name, how_it_came, last_time, recurrence, summary, symptoms
 from prompts.passages import sentences
 from prompts.quoting import draft_of, field, full_stop, line
 from prompts.sources import clean, event_line, sources_of, span, utc
@@ -106,8 +106,9 @@ def _timeline(
         for place, remark in enumerate(remarks, 1)
     ]
     if ranking is not None and ranking.culprits and not ranking.abstained:
-        at = ranking.culprits[0].commit.committed_at
-        rows.append((at, "C1", f"{utc(at)}: {commit_name(ranking)} was committed"))
+        commit = ranking.culprits[0].commit
+        told = f"{utc(commit.landed_at)}: {commit_name(ranking)} was {how_it_came(commit)}"
+        rows.append((commit.landed_at, "C1", told))
     shown = [(at, name, _bounded(text)) for at, name, text in sorted(rows, key=lambda row: row[0])]
     return [
         Sentence(text=full_stop(text), evidence=(name,))
@@ -118,12 +119,9 @@ def _timeline(
 
 def _candidate(ranking: Ranking | None, people: frozenset[str]) -> list[Sentence]:
     """The ranking's candidate without reasons that name its author."""
-    return [
-        sentence
-        if not any(name.casefold() in sentence.text.casefold() for name in people)
-        else Sentence(text=f"{sentence.text.split(', committed ')[0]}.", evidence=sentence.evidence)
-        for sentence in cause(ranking)
-    ]
+    told = cause(ranking)
+    named = any(name.casefold() in sentence.text.casefold() for sentence in told for name in people)
+    return cause(ranking, brief=True) if named else told
 
 
 def _remarks(

@@ -165,12 +165,13 @@ def _commit(place: str, culprit: Culprit) -> Source:
         f"Subject: {commit.subject}",
         f"Author: {commit.author}",
         f"Committed: {utc(commit.committed_at)}",
+        f"Merged: {utc(commit.merged_at)}" if commit.merged_at else "",
         f"Files: {', '.join(paths)}{more}" if paths else "",
         *(f"{'Against' if reason.weight < 0 else 'For'}: {reason.text}" for reason in culprit.reasons),
         commit.body,
     ]
     text = clean("\n".join(line for line in lines if line))
-    return Source(id=place, tier=Tier.COMMIT, title=_line(commit.subject), text=text, occurred_at=commit.committed_at)
+    return Source(id=place, tier=Tier.COMMIT, title=_line(commit.subject), text=text, occurred_at=commit.landed_at)
 
 
 def _line(text: str) -> str:

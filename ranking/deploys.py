@@ -187,7 +187,7 @@ class Deploys:
                 running += [] if step.canary or (running and running[-1].what == step.what) else [step]
             if held and live_at is None:
                 live_at, gone_at, came_with = step.at, None, step.what
-                days = (step.at - commit.committed_at).total_seconds() / 86_400
+                days = (step.at - commit.landed_at).total_seconds() / 86_400
                 sure = 1 / (1 + max(0.0, days)) if place == 0 else 1.0
             elif not held and live_at is not None:
                 live_at, gone_at = None, step.at
@@ -212,10 +212,10 @@ class Deploys:
 
     def _holds(self, step: _Step, commit: Commit) -> bool:
         if step.head is None:
-            return commit.committed_at < step.at
+            return commit.landed and commit.landed_at < step.at
         held = self._held.get(step.head.sha)
         if held is None or commit.committed_at < self._held_from:
-            return commit.committed_at <= step.head.committed_at
+            return commit.landed and commit.landed_at <= step.head.landed_at
         return commit.sha in held
 
 

@@ -15,7 +15,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.errors import RepositoryError, UsageError
@@ -26,7 +26,9 @@ from ranking.repository import Repository, commit_page, default_name
 from ranking.tags import Tag, read_tags
 from ranking.vocabulary import WordCounts, count_words, words_of_paths
 
-_COLUMNS = "c.id, c.sha, c.author, c.email, c.authored, c.committed, c.subject, c.body"
+_COLUMNS = "c.id, c.landed, c.sha, c.author, c.email, c.authored, c.committed, c.subject, c.body"
+#: A commit that waited longer for its merge came with a whole history from elsewhere more often than from a review.
+_REVIEW = timedelta(days=90)
 #: SQLite's limit on variables is higher; this keeps statements short.
 _SLICE = 500
 _SHA = re.compile(r"[0-9a-f]{4,64}")
@@ -142,13 +144,17 @@ class History:
         return count
 
     def commits_between(self, start: datetime, end: datetime) -> list[Commit]:
-        """Non-merge commits with `start` <= committed_at < `end`, newest first."""
-        return self._commits("c.committed >= ? AND c.committed < ?", (start.timestamp(), end.timestamp()))
+        """Non-merge commits made or merged in [`start`, `end`), newest first."""
+        made = "c.committed >= ? AND c.committed < ?"
+        merged = f"c.landed >= ? AND c.landed < ? AND {made}"
+        since, until = start.timestamp(), end.timestamp()
+        waiting = (start - _REVIEW).timestamp()
+        return self._commits(f"{made} OR {merged}", (since, until, since, until, waiting, since), end)
 
     def last_commits_before(self, moment: datetime, count: int) -> list[Commit]:
         """The last `count` non-merge commits with committed_at < `moment`, newest first."""
         chosen = "c.id IN (SELECT id FROM commits WHERE committed < ? ORDER BY committed DESC, sha LIMIT ?)"
-        return self._commits(chosen, (moment.timestamp(), count))
+        return self._commits(chosen, (moment.timestamp(), count), moment)
 
     def find(self, shas: Iterable[str], before: datetime) -> dict[str, Commit]:
         """Indexed commits by their ids.
@@ -170,7 +176,8 @@ class History:
                     full[sha] = matches[0][0]
         by_sha: dict[str, Commit] = {}
         for group in _groups(full.values()):
-            by_sha |= {commit.sha: commit for commit in self._commits(f"c.sha IN ({_marks(group)})", tuple(group))}
+            asked_for = f"c.sha IN ({_marks(group)})"
+            by_sha |= {commit.sha: commit for commit in self._commits(asked_for, tuple(group), before)}
         return {sha: by_sha[name] for sha, name in full.items()}
 
     def find_elsewhere(self, shas: Iterable[str], before: datetime) -> dict[str, Commit]:
@@ -330,17 +337,19 @@ class History:
         names = {f"{last[0].sha}:{path}": path for path in paths} if last else {}
         return {names[name]: text for name, text in self.repository.read_files(names, limit).items()}
 
-    def _commits(self, where: str, values: tuple[object, ...]) -> list[Commit]:
+    def _commits(self, where: str, values: tuple[object, ...], before: datetime) -> list[Commit]:
+        """Those of the index that a condition chooses, newest first, as they stood before a moment."""
         with self._index.connect() as db:
             rows = db.execute(
                 f"SELECT {_COLUMNS} FROM commits c WHERE {where} ORDER BY c.committed DESC, c.sha",  # noqa: S608
                 values,
             ).fetchall()
             changes = _changes(db, [row[0] for row in rows])
-        return [self._commit((*row[1:], tuple(changes.get(row[0], ())))) for row in rows]
+        return [self._commit((*row[2:], tuple(changes.get(row[0], ()))), row[1], before) for row in rows]
 
-    def _commit(self, row: Row) -> Commit:
+    def _commit(self, row: Row, landed: int | None = None, before: datetime | None = None) -> Commit:
         sha, author, email, authored, committed, subject, body, changes = row
+        there = landed is None or before is None or landed < before.timestamp()
         return Commit(
             sha=sha,
             repo=self.name,
@@ -352,6 +361,8 @@ class History:
             body=body,
             files=tuple(FileChange(path=path, status=status) for path, status in changes),
             url=f"{self._page}{sha}" if self._page else None,
+            merged_at=from_unix(landed) if landed is not None and there and landed > committed else None,
+            landed=there,
         )
 
 

@@ -9,13 +9,14 @@ Many processes may read while one writes (write-ahead log); a second writer wait
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import RepositoryError
 from ranking import vocabulary
+from ranking.landing import landings
 from ranking.mentions import find_mentions, own_change_id
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 #: A format change starts the file anew: the index can always be rebuilt.
-VERSION = 3
+VERSION = 4
 _BODY_LIMIT = 20_000
 _BATCH = 2_000
 _WAIT_S = 600.0
@@ -36,7 +37,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commits (
     id INTEGER PRIMARY KEY, sha TEXT NOT NULL UNIQUE, author TEXT NOT NULL, email TEXT NOT NULL,
-    authored INTEGER NOT NULL, committed INTEGER NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL);
+    authored INTEGER NOT NULL, committed INTEGER NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL,
+    landed INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS paths (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS changes (
     commit_id INTEGER NOT NULL, path_id INTEGER NOT NULL, status TEXT NOT NULL,
@@ -50,6 +52,7 @@ CREATE TABLE IF NOT EXISTS blames (
 #: Made after the first fill, which is twice as fast without them.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS commits_by_time ON commits (committed)",
+    "CREATE INDEX IF NOT EXISTS commits_by_landing ON commits (landed)",
     "CREATE INDEX IF NOT EXISTS changes_by_path ON changes (path_id)",
     "CREATE INDEX IF NOT EXISTS commits_by_email ON commits (email, committed)",
     "CREATE INDEX IF NOT EXISTS change_ids_by_id ON change_ids (change_id)",
@@ -237,9 +240,10 @@ def _take(
     total = int(repository.run("rev-list", "--count", "--no-merges", *what)) if progress else None
     path_ids: dict[str, int] = dict(db.execute("SELECT path, id FROM paths"))
     next_id = _next_id(db)
+    landed = landings(repository, *what)
     count = 0
     for batch in _batches(read_log(repository, "--no-merges", *what)):
-        _store(db, batch, next_id, path_ids, cut)
+        _store(db, batch, next_id, path_ids, landed, cut)
         next_id += len(batch)
         count += len(batch)
         if progress:
@@ -259,11 +263,16 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _store(
-    db: sqlite3.Connection, batch: list[Row], first_id: int, path_ids: dict[str, int], cut: frozenset[str]
+    db: sqlite3.Connection,
+    batch: list[Row],
+    first_id: int,
+    path_ids: dict[str, int],
+    landed: Mapping[str, int],
+    cut: frozenset[str],
 ) -> None:
     commits, changes, mentions, change_ids, new_paths, words = [], [], [], [], [], []
     for number, (sha, *facts, paths) in enumerate(batch, first_id):
-        commits.append((number, sha, *facts))
+        commits.append((number, sha, *facts, landed[sha]))
         committed, subject, body = int(str(facts[3])), str(facts[4]), str(facts[5])
         words.append((number, committed, vocabulary.words_of(subject, body)))
         mentions += [(number, target, kind) for target, kind in find_mentions(body).items()]
@@ -277,7 +286,7 @@ def _store(
                 new_paths.append((path_ids[path], path))
             changes.append((number, path_ids[path], status))
     db.executemany("INSERT INTO paths VALUES (?, ?)", new_paths)
-    db.executemany("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?)", commits)
+    db.executemany("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", commits)
     db.executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?)", changes)
     db.executemany("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", mentions)
     db.executemany("INSERT INTO change_ids VALUES (?, ?)", change_ids)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ranking.lexicon import Lines
+from ranking.surroundings import landed_at
 
 if TYPE_CHECKING:
     from ranking.features import Measurer
@@ -23,13 +24,13 @@ _NEAR = 0.25
 
 
 def times(measurer: Measurer) -> None:
-    """How long before the incident each went live, or was made, and how many others of its repository came in between.
+    """How long before the incident each went live, or came to its branch, and how many others of its repository came in between.
 
-    One that was not live counts as the oldest: its youth makes it no suspect.
+    One that was not live, or not merged, counts as the oldest: its youth makes it no suspect.
     """
     table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
-    oldest = min((commit.committed_at for commit in table.commits), default=moment)
-    since = [(around.since(commit) or oldest) if around else commit.committed_at for commit in table.commits]
+    oldest = min((commit.landed_at for commit in table.commits), default=moment)
+    since = [(around.since(commit) if around else landed_at(commit)) or oldest for commit in table.commits]
     seen: Counter[str] = Counter()
     for index in sorted(range(len(since)), key=lambda index: (-since[index].timestamp(), index)):
         commit = table.commits[index]

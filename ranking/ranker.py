@@ -46,7 +46,7 @@ Progress = Callable[[str, int, int | None], None]
 class Scope(TypedDict, total=False):
     """Which commits are candidates, and what else is known; all of it may be left out."""
 
-    #: Commits of so many days before the incident are candidates; 14 by default.
+    #: Commits made or merged in so many days before the incident are candidates; 14 by default.
     window_days: float
     #: Instead, the last so many commits before it.
     window_commits: int | None
@@ -201,11 +201,13 @@ class Ranker:
             gaps += lost
         if commits and (window_commits is not None or candidates is not None):
             start = commits[-1].committed_at
+        # What was merged in the window may have been made before it.
+        oldest = min(start, commits[-1].committed_at) if commits else start
         around = look_around(
             incident,
             readable,
             scope.get("events", ()),
-            start=start,
+            start=oldest,
             find=_find,
             service_repos=self._service_repos,
             cache=self._maps,

@@ -7,13 +7,15 @@ Does not: weigh anything, or leave out what counts against a candidate.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.model import Commit, Reason
 from ranking.features import Table
 
 #: At most so many sentences for a candidate, and so many against it.
 _FOR, _AGAINST = 5, 2
+#: A commit that waited longer for its merge is told with both times.
+_WAITED = timedelta(hours=1)
 #: A smaller share in the score is not worth a line.
 _LEAST = 0.15
 #: Places among the candidates compared that are worth telling.
@@ -84,8 +86,8 @@ def explain(
 
 
 def ago(commit: Commit, moment: datetime) -> str:
-    """How long before a moment a commit was made: "14 minutes"."""
-    return span((moment - commit.committed_at).total_seconds())
+    """How long before a moment a commit came to its branch: "14 minutes"."""
+    return span((moment - commit.landed_at).total_seconds())
 
 
 def span(seconds: float) -> str:
@@ -174,7 +176,13 @@ def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 
 def _time(table: Table, index: int, moment: datetime, worth: float) -> str:
-    return f"committed {ago(table.commits[index], moment)} before"
+    commit = table.commits[index]
+    if not commit.landed:
+        return "had not been merged yet"
+    if commit.merged_at is None:
+        return f"committed {ago(commit, moment)} before"
+    made = f", committed {span((moment - commit.committed_at).total_seconds())} before"
+    return f"merged {ago(commit, moment)} before{made if commit.merged_at - commit.committed_at > _WAITED else ''}"
 
 
 def _repository(table: Table, index: int, moment: datetime, worth: float) -> str:

@@ -33,7 +33,7 @@ class Surroundings:
     gaps: tuple[str, ...] = ()
 
     def since(self, commit: Commit) -> datetime | None:
-        """When a commit began to matter: when it was switched on, or surely went live; else when it was made.
+        """When a commit began to matter: when it was switched on, or surely went live; else when it came to its branch.
 
         None for one that was not live at the incident's time.
         """
@@ -41,10 +41,15 @@ class Surroundings:
             return max(commit.committed_at, self.flagged[commit.sha][1].at)
         standing = self.deploys.standing(commit)
         if standing is None or (standing.live_at and standing.sure < 1):
-            return commit.committed_at
+            return landed_at(commit)
         if standing.live_at is None:
             return None
-        return max(commit.committed_at, standing.live_at)
+        return max(commit.landed_at, standing.live_at)
+
+
+def landed_at(commit: Commit) -> datetime | None:
+    """When it came to its branch; None if it had not."""
+    return commit.landed_at if commit.landed else None
 
 
 def look_around(

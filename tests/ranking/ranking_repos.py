@@ -48,6 +48,16 @@ def add(path: Path, changes: Sequence[Change], onto: str = "") -> list[str]:
     return [by_mark[f":{number}"] for number in range(1, len(changes) + 1)]
 
 
+def merge(path: Path, hours: float, *parents: str, message: str = "Merge a change") -> str:
+    """Merge commits into the first of them, `hours` before NOON, taking the files of the last, and move main there; the new id."""
+    stamp = str(int((NOON - timedelta(hours=hours)).timestamp()))
+    lines = [f"tree {git(path, 'rev-parse', f'{parents[-1]}^{{tree}}')}", *(f"parent {sha}" for sha in parents)]
+    lines += [f"{role} ada <ada@example.org> {stamp} +0000" for role in ("author", "committer")]
+    made = git(path, "hash-object", "-t", "commit", "-w", "--stdin", stdin="\n".join([*lines, "", message]).encode())
+    git(path, "update-ref", "refs/heads/main", made)
+    return made
+
+
 def git(where: Path, *arguments: str, stdin: bytes | None = None) -> str:
     """Run git in a folder; what it printed."""
     done = subprocess.run(["git", "-C", str(where), *arguments], input=stdin, capture_output=True, check=True)

@@ -1,0 +1,47 @@
+"""When commits came to the branch that is read.
+
+Does: walk the branch from merge to merge, and tell of each commit which of them brought it.
+Does not: keep anything (`ranking.index` does), or know what was deployed when (`ranking.deploys`).
+
+A change under review is committed days before it is merged. What it may break, it breaks from the merge on: the committer time of
+the first-parent commit below which it was first reachable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ranking.repository import Repository
+
+
+def landings(repository: Repository, *what: str) -> dict[str, int]:
+    """When each commit came to the branch, merges among them: id -> unix seconds.
+
+    Args:
+        what: the branch's tip, and what bounds the walk, as `git rev-list` takes it. Commits out of bounds came before.
+
+    Raises:
+        RepositoryError: git failed.
+    """
+    times: dict[str, int] = {}
+    parents: dict[str, list[str]] = {}
+    branch: list[str] = []
+    with repository.stream("rev-list", "--parents", "--timestamp", *what) as output:
+        for line in output:
+            seconds, sha, *rest = line.decode().split()
+            times[sha], parents[sha] = int(seconds), rest
+    sha = next(iter(times), "")
+    while sha in times:
+        branch.append(sha)
+        sha = parents[sha][0] if parents[sha] else ""
+    found: dict[str, int] = {}
+    for sha in reversed(branch):
+        waiting = [sha]
+        while waiting:
+            brought = waiting.pop()
+            if brought in times and brought not in found:
+                # A clock that went wrong must not make it land before it was made.
+                found[brought] = max(times[sha], times[brought])
+                waiting += parents[brought]
+    return found
