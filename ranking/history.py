@@ -28,7 +28,7 @@ from ranking.vocabulary import WordCounts, count_words, words_of_paths
 
 _COLUMNS = "c.id, c.landed, c.sha, c.author, c.email, c.authored, c.committed, c.subject, c.body"
 #: A commit that waited longer for its merge came with a whole history from elsewhere more often than from a review.
-_REVIEW = timedelta(days=90)
+REVIEW = timedelta(days=90)
 #: SQLite's limit on variables is higher; this keeps statements short.
 _SLICE = 500
 _SHA = re.compile(r"[0-9a-f]{4,64}")
@@ -144,12 +144,15 @@ class History:
         return count
 
     def commits_between(self, start: datetime, end: datetime) -> list[Commit]:
-        """Non-merge commits made or merged in [`start`, `end`), newest first."""
-        made = "c.committed >= ? AND c.committed < ?"
-        merged = f"c.landed >= ? AND c.landed < ? AND {made}"
-        since, until = start.timestamp(), end.timestamp()
-        waiting = (start - _REVIEW).timestamp()
-        return self._commits(f"{made} OR {merged}", (since, until, since, until, waiting, since), end)
+        """Non-merge commits with `start` <= committed_at < `end`, newest first."""
+        return self._commits("c.committed >= ? AND c.committed < ?", (start.timestamp(), end.timestamp()), end)
+
+    def suspects_between(self, start: datetime, end: datetime) -> list[Commit]:
+        """What may have broken something in [`start`, `end`): made then, or merged then after a review; newest first."""
+        made, merged = "c.committed >= ? AND c.committed < ?", "c.landed >= ? AND c.landed < ?"
+        since, until, waiting = start.timestamp(), end.timestamp(), (start - REVIEW).timestamp()
+        chosen = f"{made} OR ({merged} AND {made})"
+        return self._commits(chosen, (since, until, since, until, waiting, since), end)
 
     def last_commits_before(self, moment: datetime, count: int) -> list[Commit]:
         """The last `count` non-merge commits with committed_at < `moment`, newest first."""

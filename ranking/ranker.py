@@ -254,7 +254,7 @@ class Ranker:
         pool: dict[str, Commit] = {}
         for history in histories:
             commits = (
-                history.commits_between(start, moment) if count is None else history.last_commits_before(moment, count)
+                history.suspects_between(start, moment) if count is None else history.last_commits_before(moment, count)
             )
             for commit in commits:
                 pool.setdefault(commit.sha, commit)

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from ranking_repos import NOON, Change, add, git, merge
 
-from core.model import Incident
+from core.model import Incident, from_unix
 from ranking.events import ChangeEvent
 from ranking.history import open_history
+from ranking.labels.mine import mine
 from ranking.landing import landings
 from ranking.ranker import Ranker
 from ranking.repository import Repository
@@ -40,7 +41,7 @@ def seen(history, moment):
     """Each candidate of two weeks: its id -> (came how long before the moment, by a merge, was there at all)."""
     return {
         commit.sha: (moment - commit.landed_at, commit.merged_at is not None, commit.landed)
-        for commit in history.commits_between(moment - timedelta(days=14), moment)
+        for commit in history.suspects_between(moment - timedelta(days=14), moment)
     }
 
 
@@ -158,3 +159,28 @@ def test_a_deploy_that_names_no_commit_brought_what_was_merged_by_then(shop, hom
 
     assert live(0.2) == {ids["waited"]: 0.0, ids["direct"]: 0.0}
     assert live(10) == {ids["waited"]: 1.0, ids["direct"]: 0.0}
+
+
+@pytest.mark.parametrize(("days", "found"), [(14, 1), (2, 0)])
+def test_a_culprit_that_waited_for_its_merge_makes_a_case(make_repo, home, days, found):
+    """Committed three weeks ago, merged five days before somebody reverts it: within two weeks of the merge, not within two days."""
+    path, (first,) = make_repo("shop", [Change(hours=24 * 60, message="Add the shop", files=POOL)])
+    change = Change(hours=24 * 21, message="pool: keep idle connections", files={"db/pool.py": "KEEP = 1\n"})
+    (culprit,) = add(path, [change], onto=first)
+    merged = merge(path, 24 * 5, first, culprit)
+    why = "Checkout answers 500 for every second customer, and the workers crash when sockets pile up."
+    add(
+        path,
+        [
+            Change(
+                hours=2, message=f'Revert "pool"\n\nThis reverts commit {culprit}.\n\n{why}', files=POOL, author="bob"
+            )
+        ],
+        onto=merged,
+    )
+    history = open_history(path, home=home)
+    history.refresh()
+    mined = mine(history, since=from_unix(0), before=NOON, window_days=days)
+
+    assert [case.culprits for case in mined.cases] == [(culprit,)] * found
+    assert mined.too_old == 1 - found
