@@ -425,6 +425,7 @@ _WORDS = {
     "reverts_here": "files in which changes were reverted before",
     "side_by_side": "words side by side as in the incident",
     "subject": "a subject that uses the incident's words",
+    "unmerged": "not being merged yet",
     "within_hour": "being less than an hour old",
     "culprits_here": "files in which earlier changes broke something",
     "named_since": "being named by a later commit",

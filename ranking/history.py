@@ -15,7 +15,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from core.errors import RepositoryError, UsageError
@@ -27,8 +27,6 @@ from ranking.tags import Tag, read_tags
 from ranking.vocabulary import WordCounts, count_words, words_of_paths
 
 _COLUMNS = "c.id, c.landed, c.sha, c.author, c.email, c.authored, c.committed, c.subject, c.body"
-#: A commit that waited longer for its merge came with a whole history from elsewhere more often than from a review.
-REVIEW = timedelta(days=90)
 #: SQLite's limit on variables is higher; this keeps statements short.
 _SLICE = 500
 _SHA = re.compile(r"[0-9a-f]{4,64}")
@@ -149,10 +147,8 @@ class History:
 
     def suspects_between(self, start: datetime, end: datetime) -> list[Commit]:
         """What may have broken something in [`start`, `end`): made then, or merged then after a review; newest first."""
-        made, merged = "c.committed >= ? AND c.committed < ?", "c.landed >= ? AND c.landed < ?"
-        since, until, waiting = start.timestamp(), end.timestamp(), (start - REVIEW).timestamp()
-        chosen = f"{made} OR ({merged} AND {made})"
-        return self._commits(chosen, (since, until, since, until, waiting, since), end)
+        chosen = "(c.committed >= ? AND c.committed < ?) OR (c.landed >= ? AND c.landed < ?)"
+        return self._commits(chosen, (start.timestamp(), end.timestamp()) * 2, end)
 
     def last_commits_before(self, moment: datetime, count: int) -> list[Commit]:
         """The last `count` non-merge commits with committed_at < `moment`, newest first."""

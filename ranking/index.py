@@ -9,14 +9,14 @@ Many processes may read while one writes (write-ahead log); a second writer wait
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import RepositoryError
 from ranking import vocabulary
-from ranking.landing import landings
+from ranking.landing import REVIEW_S, landings
 from ranking.mentions import find_mentions, own_change_id
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ VERSION = 4
 _BODY_LIMIT = 20_000
 _BATCH = 2_000
 _WAIT_S = 600.0
+#: How far back a refresh looks again when commits came to the branch: no older one can be told another time by what is new.
+_REVISED_S = 2 * REVIEW_S
 
 _TABLES = ("meta", "commits", "paths", "changes", "mentions", "change_ids", "blames", *vocabulary.TABLES)
 _DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in (*_TABLES, "reverts"))
@@ -185,6 +187,7 @@ class CommitIndex:
                 _forget(db, repository.run("rev-list", "--no-merges", old, "--not", tip).split())
             first = _next_id(db)
             count = _take(db, repository, (tip, *since), cut, progress)
+            _land(db, repository, tip, whole=fresh)
             for statement in _INDEXES:
                 db.execute(statement)
             for statement in _BLAME:
@@ -240,15 +243,23 @@ def _take(
     total = int(repository.run("rev-list", "--count", "--no-merges", *what)) if progress else None
     path_ids: dict[str, int] = dict(db.execute("SELECT path, id FROM paths"))
     next_id = _next_id(db)
-    landed = landings(repository, *what)
     count = 0
     for batch in _batches(read_log(repository, "--no-merges", *what)):
-        _store(db, batch, next_id, path_ids, landed, cut)
+        _store(db, batch, next_id, path_ids, cut)
         next_id += len(batch)
         count += len(batch)
         if progress:
             progress(count, total)
     return count
+
+
+def _land(db: sqlite3.Connection, repository: Repository, tip: str, *, whole: bool) -> None:
+    """Note when commits came to the branch. Of those that were known, too: a merge may bring them to it only now."""
+    first = 0 if whole else int(repository.run("log", "-1", "--format=%ct", tip)) - _REVISED_S
+    found = landings(repository, tip, *(() if whole else (f"--since={first}",)))
+    known = db.execute("SELECT landed, sha FROM commits WHERE committed >= ?", (first,))
+    wrong = [(found[sha], sha) for landed, sha in known if found.get(sha, landed) != landed]
+    db.executemany("UPDATE commits SET landed = ? WHERE sha = ?", wrong)
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -267,12 +278,11 @@ def _store(
     batch: list[Row],
     first_id: int,
     path_ids: dict[str, int],
-    landed: Mapping[str, int],
     cut: frozenset[str],
 ) -> None:
     commits, changes, mentions, change_ids, new_paths, words = [], [], [], [], [], []
     for number, (sha, *facts, paths) in enumerate(batch, first_id):
-        commits.append((number, sha, *facts, landed[sha]))
+        commits.append((number, sha, *facts, facts[3]))
         committed, subject, body = int(str(facts[3])), str(facts[4]), str(facts[5])
         words.append((number, committed, vocabulary.words_of(subject, body)))
         mentions += [(number, target, kind) for target, kind in find_mentions(body).items()]

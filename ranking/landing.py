@@ -4,7 +4,8 @@ Does: walk the branch from merge to merge, and tell of each commit which of them
 Does not: keep anything (`ranking.index` does), or know what was deployed when (`ranking.deploys`).
 
 A change under review is committed days before it is merged. What it may break, it breaks from the merge on: the committer time of
-the first-parent commit below which it was first reachable.
+the first-parent commit below which it was first reachable. Which line is the branch, git does not keep: where somebody pulled and
+pushed the merge, the others' commits seem to come with it, hours or days late.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ranking.repository import Repository
+
+#: Seconds a change may wait for its merge. One that waited longer came with a whole history from elsewhere, or the branch was
+#: another one then: its own time says more.
+REVIEW_S = 90 * 86_400
 
 
 def landings(repository: Repository, *what: str) -> dict[str, int]:
@@ -42,6 +47,7 @@ def landings(repository: Repository, *what: str) -> dict[str, int]:
             brought = waiting.pop()
             if brought in times and brought not in found:
                 # A clock that went wrong must not make it land before it was made.
-                found[brought] = max(times[sha], times[brought])
+                waited = max(0, times[sha] - times[brought])
+                found[brought] = times[brought] + (waited if waited <= REVIEW_S else 0)
                 waiting += parents[brought]
     return found

@@ -39,8 +39,11 @@ def times(measurer: Measurer) -> None:
         table.column("within_hour")[index] = float(hours < 1)
         table.column("newer_in_repo")[index] = -math.log1p(seen[commit.repo])
         seen[commit.repo] += 1
-    for feature in ("within_hour", "newer_in_repo") if measurer.question.by_days else ():
-        table.columns[f"{feature}_by_days"] = list(table.column(feature))
+    if measurer.question.by_days:
+        for feature in ("within_hour", "newer_in_repo"):
+            table.columns[f"{feature}_by_days"] = list(table.column(feature))
+        # A project may find a defect before it is merged, production cannot.
+        table.columns["unmerged"] = [float(not commit.landed) for commit in table.commits]
 
 
 def services(measurer: Measurer) -> None:
@@ -83,7 +86,7 @@ def switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
             sure = 1.0 if (own and own[1] is switch) or switch.known_to(said) else 0.0
             if not sure and index in lines and switch.known_to(lines[index].text):
                 sure = _IN_LINES
-            if sure and commit.committed_at < switch.at:
+            if sure and commit.landed and commit.landed_at < switch.at:
                 hours = (moment - switch.at).total_seconds() / 3600
                 table.put("switched", index, sure * switch.value(moment), f"{switch.name}\n{hours:.6f}")
                 table.column("not_live")[index] = 0.0  # what was switched was there

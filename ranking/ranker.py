@@ -201,13 +201,11 @@ class Ranker:
             gaps += lost
         if commits and (window_commits is not None or candidates is not None):
             start = commits[-1].committed_at
-        # What was merged in the window may have been made before it.
-        oldest = min(start, commits[-1].committed_at) if commits else start
         around = look_around(
             incident,
             readable,
             scope.get("events", ()),
-            start=oldest,
+            start=start,
             find=_find,
             service_repos=self._service_repos,
             cache=self._maps,
@@ -353,8 +351,8 @@ def _stale(histories: Sequence[History], moment: datetime, start: datetime) -> l
         last = history.last_commits_before(moment, 1)
         if not last:
             found.append(f"repository '{history.name}' has no commit before the incident")
-        elif last[0].committed_at < start:
-            days = (moment - last[0].committed_at).days
+        elif last[0].landed_at < start:
+            days = (moment - last[0].landed_at).days
             found.append(
                 f"repository '{history.name}': its newest commit is {days} days older than the incident. If the copy is stale, run `git fetch` in it"
             )

@@ -31,7 +31,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "service": ("service", "foreign_service"),
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
     "switch": ("switched",),
-    "time": ("recent", "within_hour", "within_hour_by_days", "newer_in_repo", "newer_in_repo_by_days"),
+    "time": ("recent", "within_hour", "within_hour_by_days", "newer_in_repo", "newer_in_repo_by_days", "unmerged"),
     "repository": ("repo_named", "repo_history"),
     "history": ("reverts_here", "culprits_here"),
     "followed": ("repaired_since", "named_since"),
@@ -80,7 +80,7 @@ def explain(
             found.append(Reason(feature=group, text=text, weight=round(worth, 3)))
     found.sort(key=lambda reason: -reason.weight)
     return (
-        *[reason for reason in found if reason.weight > 0][:_FOR],
+        *[reason for reason in found if reason.weight >= 0][:_FOR],
         *[reason for reason in found if reason.weight < 0][-_AGAINST:],
     )
 

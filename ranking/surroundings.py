@@ -44,7 +44,7 @@ class Surroundings:
             return landed_at(commit)
         if standing.live_at is None:
             return None
-        return max(commit.landed_at, standing.live_at)
+        return max(commit.committed_at, standing.live_at)  # some deploy what is not merged
 
 
 def landed_at(commit: Commit) -> datetime | None:

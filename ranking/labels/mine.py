@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.model import Commit, from_unix
-from ranking.history import REVIEW, History
+from ranking.history import History
 from ranking.index import Progress
 from ranking.labels.cases import Kind, Labelled
 from ranking.labels.links import Claim, change_id, find_claims
@@ -111,7 +111,7 @@ class _Window:
             return True
         first, landed = moment - self.days * 86_400, culprit.landed_at.timestamp()
         # As `History.suspects_between` has it.
-        return start >= first or (first <= landed < moment and start >= first - REVIEW.total_seconds())
+        return start >= first or first <= landed < moment
 
 
 def _oldest_first(history: History, before: datetime, progress: Progress | None) -> Iterator[Commit]:

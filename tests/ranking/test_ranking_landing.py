@@ -77,6 +77,22 @@ def test_what_comes_later_is_found_as_if_all_had_come_at_once(shop, home, tmp_pa
     assert seen(kept, NOON) == seen(anew, NOON)
 
 
+def test_what_was_known_is_told_anew_when_another_branch_brings_it(shop, home, tmp_path):
+    """Read on the branch under review first, and on main once that was merged: it came to main with the merge."""
+    path, ids = shop
+    kept = open_history(path, home=home)
+    told = []
+    for tip in (ids["waited"], ids["merged"], merge(path, 0.2, ids["direct"], ids["waited"])):
+        git(path, "update-ref", "refs/heads/main", tip)
+        kept.refresh()
+        told.append(seen(kept, NOON)[ids["waited"]])
+    anew = open_history(path, home=tmp_path / "anew")
+    anew.refresh()
+
+    assert told == [(hours(72), False, True), (hours(0.5), True, True), (hours(0.2), True, True)]
+    assert seen(kept, NOON) == seen(anew, NOON)
+
+
 def test_a_change_is_a_candidate_when_it_is_merged_however_long_it_waited(make_repo, home):
     """Up to three months: behind that lies another project's history, merged whole."""
     path, (first,) = make_repo("shop", [Change(hours=24 * 200, message="Add the shop", files=POOL)])
