@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import RundownError
+from core.errors import RundownError, UsageError
 from core.model import from_unix
 from core.settings import read_settings
 from core.text import strip_hidden
@@ -71,9 +71,17 @@ def run(
 
     if chart is not None:
         check_chart_path(chart)
+    if since is not None and before is not None and since >= before:
+        raise UsageError(
+            f"no time lies between --since {since:%Y-%m-%d %H:%M} and --before {before:%Y-%m-%d %H:%M}",
+            why="the first is not earlier than the second",
+            way_out="swap them, or leave one out",
+        )
     settings = read_settings()
     histories, gaps = open_histories(repos, home=settings.home)
-    # The weights that ship: a team's own were fitted to these very incidents.
+    # The weights that ship: a team's own were fitted to these very incidents. So was an adapter, as far as anyone can tell.
+    if settings.ranker_adapter:
+        settings = settings.model_copy(update={"ranker_model": None, "ranker_adapter": None})
     ranker = make_ranker(settings, histories, gaps)
     ranker.refresh(progress)
     days = window_days or settings.window_days

@@ -107,7 +107,8 @@ def find_labels(
         histories: refreshed.
         since, before: only later commits committed in between are read for blame.
         window_days, window_commits: as in `mine`.
-        pooled: each case is to be ranked among the commits of all repositories, as a page would be.
+        pooled: each case is to be ranked among the commits of all repositories, as a page would be. A window of commits is always
+            one repository's: in a pool, a busy one's would push a quiet one's culprit out.
         limit: only so many, the newest.
 
     Raises:
@@ -129,7 +130,7 @@ def find_labels(
         left_out += mined.left_out
         too_old += mined.too_old
     cases.sort(key=lambda case: case.created_at)
-    if pooled:
+    if pooled and not window_commits:
         names = tuple(history.name for history in histories)
         cases = [case.model_copy(update={"repos": names}) for case in cases]
     kept = cases[-limit:] if limit else cases

@@ -124,6 +124,7 @@ def test_what_it_got_wrong_is_told_in_words(shop):
             "2 messages name a culprit, each older than the window of 2 days. widen it: --window-commits 300",
         ),
         (["--since", "soon"], 2, "cannot read the time 'soon'"),
+        (["--since", "2026-03-05", "--before", "2026-03-04"], 2, "no time lies between"),
         (["--chart", "chart.gif"], 2, "name it 'chart.png' or 'chart.svg'"),
         (["--limit", "0"], 2, "--limit"),
         (["--repo", "gone/away"], 0, "there is no such path"),

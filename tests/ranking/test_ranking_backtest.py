@@ -93,6 +93,14 @@ def test_a_limit_keeps_the_newest_and_alone_keeps_repositories_apart(team):
     assert {case.repos for case in labels.cases} == {("shop",)}
 
 
+def test_a_window_of_commits_is_one_repositorys(team):
+    """Among many repositories a busy one would fill it, and a quiet one's culprit be no candidate."""
+    histories, _ = team
+    labels = labels_of(histories, window_commits=30)
+
+    assert {(case.repos, case.window_commits) for case in labels.cases} == {(("shop",), 30)}
+
+
 def test_a_culprit_that_was_not_first_is_told(team):
     """What stood first, and where the true one stood, or that it was no candidate."""
     histories, shas = team
