@@ -3,8 +3,13 @@
 Does: redact, cut, embed and store what is new or changed; forget what is gone; leave alone what is as it was.
 Does not: run on a schedule, or read sources itself.
 
+In which order, so that nobody waits for a model to read what others wrote: what fewer people may read now is taken out as soon
+as the source lists it, and what is gone as soon as the list is complete. What is new or changed is put aside meanwhile and
+embedded after that, what is indexed already before what is new. While a slow source is still listing, some of it is embedded
+in between, for no longer than the listing itself takes.
+
 What may go wrong halfway, and what then holds:
-- The source cannot finish its list: its failure is raised before anything is forgotten.
+- The source cannot finish its list: what it listed is stored, nothing is forgotten, and its failure is raised.
 - The process is killed: pieces are stored before the manifest says so, so the next run does that document again.
 - The index was lost or made with another embedding model: what it holds is compared too, so everything is stored again.
 """
@@ -14,11 +19,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.errors import DocumentError
+from core.access import EVERYONE
+from core.errors import DocumentError, RundownError
 from core.model import Document, to_json
 from ingest.chunking import VERSION as CUT
 from ingest.chunking import Piece, cut
@@ -35,6 +43,11 @@ log = logging.getLogger(__name__)
 
 #: Pieces embedded together: enough for batches of like length, few enough that a kill loses little work.
 _BATCH = 256
+#: Seconds that listing must have taken longer than embedding before some is embedded in between. A folder is listed in fewer;
+#: a service that gives a page a second is not begun anew after each kill.
+_AHEAD_S = 10.0
+#: Characters put aside at most: a source with more is embedded in between however fast it lists, as memory is finite.
+_MOST_ASIDE = 200_000_000
 #: What the store's columns hold.
 _MAX_ID = 512
 
@@ -66,10 +79,13 @@ class Ingestor:
         store: keeps the manifest of what is indexed.
         index: where pieces go.
         embedder: makes their vectors; with another one than before, everything is stored again.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, store: Store, index: VectorIndex, embedder: Embedder) -> None:
-        self._store, self._index, self._embedder = store, index, embedder
+    def __init__(
+        self, store: Store, index: VectorIndex, embedder: Embedder, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._index, self._embedder, self._clock = store, index, embedder, clock
 
     def sync(self, source: Source, progress: Callable[[int], None] | None = None) -> SyncReport:
         """Bring the index to what the source holds now. Doing it twice does nothing the second time.
@@ -79,13 +95,18 @@ class Ingestor:
 
         Raises:
             core.errors.RundownError: the source could not finish its list, or the index or the store refused. What was
-                stored until then stays, nothing was forgotten, and it is safe to run again.
+                stored until then stays, and it is safe to run again. Nothing was forgotten unless the list was complete.
         """
-        run = _Run(self._store, self._index, self._embedder, source.name, progress or (lambda done: None))
-        for item in source.documents(run.held):
-            run.take(item)
-        run.flush()
+        run = _Run(self._store, self._index, self._embedder, source.name, progress or (lambda done: None), self._clock)
+        try:
+            for item in source.documents(run.held):
+                run.take(item)
+        except RundownError:
+            # An hour of asking a slow service is not thrown away for the one answer that failed.
+            run.store_aside()
+            raise
         run.forget_gone()
+        run.store_aside()
         return run.report
 
     def forget(self, source: str) -> int:
@@ -95,6 +116,52 @@ class Ingestor:
             self._index.delete(source, doc_id)
             self._store.forget_indexed(source, doc_id)
         return len(known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Changed:
+    """A document that is to be stored."""
+
+    document: Document
+    digest: str
+    pieces: Sequence[Piece]
+
+    def chunks(self, space: str) -> list[Chunk]:
+        """Its pieces as the index keeps them."""
+        of = len(self.pieces)
+        return [
+            _chunk(self.document, self.digest, space, piece, number=number, of=of)
+            for number, piece in enumerate(self.pieces)
+        ]
+
+
+class _Aside:
+    """What waits to be embedded: documents that are indexed already come before new ones."""
+
+    def __init__(self) -> None:
+        self._known: deque[_Changed] = deque()
+        self._new: deque[_Changed] = deque()
+        self.pieces = self.characters = 0
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._new)
+
+    def add(self, changed: _Changed, *, first: bool) -> None:
+        """Put one in line, `first` for what answers already."""
+        (self._known if first else self._new).append(changed)
+        self._weigh(changed, 1)
+
+    def take(self, pieces: int) -> list[_Changed]:
+        """The next in line, as many as have that many pieces together."""
+        taken: list[_Changed] = []
+        while len(self) > 0 and sum(len(changed.pieces) for changed in taken) < pieces:
+            taken.append((self._known or self._new).popleft())
+            self._weigh(taken[-1], -1)
+        return taken
+
+    def _weigh(self, changed: _Changed, sign: int) -> None:
+        self.pieces += sign * len(changed.pieces)
+        self.characters += sign * len(changed.document.text)
 
 
 class _Run:
@@ -107,9 +174,10 @@ class _Run:
         embedder: Embedder,
         source: str,
         progress: Callable[[int], None],
+        clock: Callable[[], float],
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
-        self._source, self._progress = source, progress
+        self._source, self._progress, self._clock = source, progress, clock
         self._space = space_of(embedder)
         self._prepare()
         self.report = SyncReport(source=source)
@@ -126,7 +194,8 @@ class _Run:
             if known.version is not None and known.version.startswith(f"{self._making} ")
         }
         self._kept: set[str] = set()
-        self._pending: list[tuple[Document, str, list[Piece]]] = []
+        self._aside = _Aside()
+        self._began, self._embedding_s = clock(), 0.0
 
     def _prepare(self) -> None:
         held = self._index.space()
@@ -154,9 +223,28 @@ class _Run:
                 self._remember(document, digest, sound.chunks)
             self.report = replace(self.report, unchanged=self.report.unchanged + 1)
             return
-        self._pending.append((document, digest, cut(document.title, document.text)))
-        if sum(len(pieces) for _, _, pieces in self._pending) >= _BATCH:
-            self.flush()
+        changed = _Changed(document=document, digest=digest, pieces=cut(document.title, document.text))
+        if document.id in self._known and self._is_narrower(changed):
+            self._index.delete(self._source, document.id)
+        self._aside.add(changed, first=document.id in self._known)
+        while self._aside.pieces >= _BATCH and (self._may_embed() or self._aside.characters > _MOST_ASIDE):
+            self._store_batch()
+
+    def _is_narrower(self, changed: _Changed) -> bool:
+        """Whether somebody may read what is indexed of a document, and may not read it as it is now."""
+        document = changed.document
+        if EVERYONE in document.readers:
+            return False
+        if document.id not in self._sound:  # what is indexed of it may be of several times
+            return True
+        first = [chunk.id for chunk in changed.chunks(self._space)[:1]]
+        indexed = self._index.pieces(first)
+        return not indexed or not set(indexed[0].chunk.readers) <= set(document.readers)
+
+    def _may_embed(self) -> bool:
+        """Whether the source has taken so long that embedding in between does not hold up its deletes by much."""
+        listing_s = self._clock() - self._began - self._embedding_s
+        return listing_s - self._embedding_s >= _AHEAD_S
 
     def _keep(self, item: Held) -> None:
         """A document that the source did not fetch, because it is as it was."""
@@ -193,33 +281,38 @@ class _Run:
                 known for known in self._known if known == item.doc_id or (below and known.startswith(below))
             }
 
-    def flush(self) -> None:
-        """Embed and store what was put aside: the index first, the manifest after."""
-        chunks = [
-            _chunk(document, digest, self._space, piece, number=number, of=len(pieces))
-            for document, digest, pieces in self._pending
-            for number, piece in enumerate(pieces)
-        ]
+    def store_aside(self) -> None:
+        """Embed and store everything that was put aside."""
+        if len(self._aside) == 0:
+            self._progress(self.report.seen)
+        while len(self._aside) > 0:
+            self._store_batch()
+
+    def _store_batch(self) -> None:
+        """Embed and store some of what was put aside: the index first, the manifest after."""
+        batch, began = self._aside.take(_BATCH), self._clock()
+        chunks = [chunk for changed in batch for chunk in changed.chunks(self._space)]
         meanings = self._embedder.embed_documents([_meaning(chunk) for chunk in chunks])
-        for document, _, pieces in self._pending:
-            if document.id in self._known:
+        for changed in batch:
+            if changed.document.id in self._known:
                 # First: what a document has lost may be what not everyone may read any more.
-                self._index.delete(self._source, document.id, keep=len(pieces))
+                self._index.delete(self._source, changed.document.id, keep=len(changed.pieces))
         self._index.put([(chunk, _vectors(chunk, meaning)) for chunk, meaning in zip(chunks, meanings, strict=True)])
-        for document, digest, pieces in self._pending:
-            self._remember(document, digest, len(pieces))
-        fresh = sum(document.id not in self._known for document, _, _ in self._pending)
+        for changed in batch:
+            self._remember(changed.document, changed.digest, len(changed.pieces))
+        self._count([changed.document for changed in batch])
+        self._embedding_s += self._clock() - began
+        self._progress(self.report.seen)
+
+    def _count(self, stored: Sequence[Document]) -> None:
+        fresh = sum(document.id not in self._known for document in stored)
+        hidden = ((document.id, "; ".join(document.hidden)) for document in stored if document.hidden)
         self.report = replace(
             self.report,
             added=self.report.added + fresh,
-            updated=self.report.updated + len(self._pending) - fresh,
-            hidden=(
-                *self.report.hidden,
-                *((document.id, "; ".join(document.hidden)) for document, _, _ in self._pending if document.hidden),
-            ),
+            updated=self.report.updated + len(stored) - fresh,
+            hidden=(*self.report.hidden, *hidden),
         )
-        self._pending.clear()
-        self._progress(self.report.seen)
 
     def forget_gone(self) -> None:
         """Forget what the source no longer holds.
