@@ -1,13 +1,14 @@
 """One file's bytes into one document, wherever the bytes came from.
 
-Does: decode, convert to Markdown, read the front matter, and name title, tier, address, times, readers and what it hides.
+Does: decode, convert to Markdown, read the front matter, and name title, tier, address, times, readers and what it hides. Readers
+may also be named in a comment of one line, an AsciiDoc attribute, a reStructuredText field or an HTML `<meta>`.
 Does not: open files or walk folders; see `ingest.folder` and `ingest.git_docs`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -29,11 +30,25 @@ SUFFIXES = _MARKDOWN | _ASCIIDOC | _HTML | _RST | _TEXT
 #: The same for people.
 READS = "Markdown, AsciiDoc, reStructuredText, HTML and text files (.md, .adoc, .rst, .html, .txt and the like)"
 _CHANGED = ("updated_at", "updated", "last_updated", "lastmod", "last_modified", "last_reviewed_on", "date")
+_REVIEWED = ("reviewed_at", "last_reviewed_on", "last_reviewed_at", "last_reviewed", "reviewed_on", "reviewed")
 
-
-#: A line near the top that says who may read a page, though it stands in no front matter.
-_NAMES_READERS = re.compile(r"^[ \t]*[\"']?readers[\"']?[ \t]*[:=]", re.MULTILINE | re.IGNORECASE)
+#: A line near the top that says who may read a page, though in no form that is understood; marks and quotes do not matter.
+_NAMES_READERS = re.compile(
+    r"""^[ \t<!>/.\#;%*_"'\[\](){}:+|@-]*(?:page-)?readers["'*_\])]*[ \t]*[:=]|[{,]\s*["']readers["']\s*:|\{\s*readers\s*:""",
+    re.MULTILINE | re.IGNORECASE,
+)
 _TOP = 600
+#: The same below another key of the front matter, where some site builders want it.
+_NAMES_BELOW = re.compile(r"""(?:^[ \t]+(?:-[ \t]+)?|[{,]\s*)["']?readers["']?\s*:""", re.MULTILINE | re.IGNORECASE)
+#: AsciiDoc's attribute and reStructuredText's field; a field goes on in the lines that are indented.
+_ATTRIBUTE = re.compile(r"^:!?readers!?:(.*)$", re.MULTILINE | re.IGNORECASE)
+_FIELD = re.compile(r"^:readers:(.*(?:\n[ \t]+\S.*)*)", re.MULTILINE | re.IGNORECASE)
+_META = re.compile(r"<meta\b[^<>]{0,1000}>?", re.IGNORECASE)
+_META_PART = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+_IN_COMMENT = re.compile(r"""(?:\A|\n|[,;{])[ \t]*["']?readers["']?\s*[:=]""", re.IGNORECASE)
+_COMMENT = re.compile(r"""["']?readers["']?\s*[:=]([^\n]*)""", re.IGNORECASE)
+#: What no list of names holds: other signs between names, a variable, a line that goes on.
+_NO_NAMES = re.compile(r"""[;{}<>|\\"\[\]\n]|\s(?:user|group):""", re.IGNORECASE)
 
 
 class _Refused(Exception):
@@ -63,7 +78,8 @@ def make_document(
         changed_at: when it was last changed, where that is known for certain; else its front matter may say.
     """
     try:
-        front, body = _front_matter(_decoded(data))
+        front, body, outside = _front_matter(_decoded(data))
+        readers = _readers(front, outside, PurePosixPath(doc_id).suffix.lower())
         title, text, hidden = _converted(doc_id, body)
         path = PurePosixPath(root, doc_id) if root else PurePosixPath(doc_id)
         tier = _tier(front, path, title, text)
@@ -78,7 +94,8 @@ def make_document(
             service=_word(front, "service"),
             updated_at=changed_at or _changed(front, past=past),
             occurred_at=occurred_at(PurePosixPath(doc_id), front, text) if past else None,
-            readers=_readers(front),
+            readers=readers,
+            reviewed_at=next((at for name in _REVIEWED if (at := as_time(front.get(name))) is not None), None),
             hidden=hidden,
         )
     except _Refused as refused:
@@ -112,20 +129,19 @@ def _decoded(data: bytes) -> str:
     raise _Refused("not text")
 
 
-def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
-    """What stands between `---` lines at the top, and the rest.
+def _front_matter(text: str) -> tuple[Mapping[str, Any], str, str]:
+    """What stands between `---` lines at the top, the text after it, and all that stands outside of it.
 
-    One that cannot be read refuses the document: it may have said who must not read it. So does a page that names its readers
-    where they are not looked for.
+    One that cannot be read refuses the document: it may have said who must not read it. So does one that names readers below
+    another key.
     """
+    whole = text
     text = re.sub(r"\A(?:\s+|<!--.*?-->)+(?=---[ \t]*\n)", "", text, flags=re.DOTALL)
     if text.lstrip().startswith("+++"):
         raise _Refused("its front matter is TOML; write it as YAML between --- lines")
     match = re.match(r"---[ \t]*\n(.*?)\n?(?:---|\.\.\.)[ \t]*(?:\n|$)", text, re.DOTALL)
     if not match or not (match[1] == "" or re.match(r"\s*(#|[\w\"'-][\w \"'-]*:)", match[1])):
-        if _NAMES_READERS.search(text[:_TOP]):
-            raise _Refused("it names readers, but not in YAML front matter between --- lines at its top")
-        return {}, text
+        return {}, text, whole
     import yaml
 
     try:
@@ -134,7 +150,11 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
         raise _Refused(f"its front matter is not YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(front, dict):
         raise _Refused("its front matter is not a YAML mapping")
-    return {str(key).lower(): value for key, value in front.items()}, text[match.end() :]
+    told = {str(key).lower(): value for key, value in front.items()}
+    if "readers" not in told and _NAMES_BELOW.search(match[1]):
+        raise _Refused("its front matter names readers, but below another key")
+    body = text[match.end() :]
+    return told, body, whole[: len(whole) - len(text)] + body
 
 
 def _converted(doc_id: str, body: str) -> tuple[str, str, tuple[str, ...]]:
@@ -206,16 +226,91 @@ def _changed(front: Mapping[str, Any], *, past: bool) -> datetime | None:
     return next((found for found in times if found is not None), None)
 
 
-def _readers(front: Mapping[str, Any]) -> tuple[str, ...]:
-    """Who may read it: everyone if it does not say, nobody if what it says cannot be understood."""
-    if "readers" not in front:
-        return (EVERYONE,)
-    value = front["readers"]
+# -- who may read it -------------------------------------------------------------------------------------------------
+
+
+def _readers(front: Mapping[str, Any], outside: str, suffix: str) -> tuple[str, ...]:
+    """Who may read it: everyone if it does not say, nobody if what it says cannot be understood.
+
+    Args:
+        outside: the page without its front matter, where each format has its own way to name them.
+    """
+    named = [_from_front(front["readers"])] if "readers" in front else []
+    values, rest = _named_outside(outside, suffix)
+    named += [_from_words(value) for value in values]
+    if len({frozenset(readers) for readers in named}) > 1:
+        raise _Refused("it names its readers more than once, and not the same")
+    if not named and rest:
+        raise _Refused("it names readers, but not in YAML front matter between --- lines at its top")
+    return named[0] if named else (EVERYONE,)
+
+
+def _from_front(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list) or not all(isinstance(reader, (str, int)) for reader in value):
         raise _Refused("its front matter does not say who may read it: `readers` must be a list of names")
     return tuple(_principal(str(reader).strip()) for reader in value if str(reader).strip())
+
+
+def _from_words(value: str) -> tuple[str, ...]:
+    """Readers as they stand in a line: names with commas between them, in brackets or not."""
+    words = value.strip()
+    if words.startswith("[") and words.endswith("]"):
+        words = words[1:-1]
+    names = [name.strip().strip("\"'").strip() for name in words.split(",")]
+    if not any(names) or any(_NO_NAMES.search(name) for name in names):
+        raise _Refused("it does not say who may read it: `readers` must be names with commas between them")
+    return tuple(_principal(name) for name in names if name)
+
+
+def _named_outside(text: str, suffix: str) -> tuple[list[str], bool]:
+    """What the page's own format says of its readers, and whether it names them in a way that is not understood."""
+    text = _without_code(text, suffix)
+    values: list[str] = []
+    unclear = False
+    for start, end in _comments(text):
+        words = text[start:end].strip()
+        if _IN_COMMENT.search(words):
+            found = _COMMENT.fullmatch(words)
+            values += [found[1]] if found else []
+            unclear |= found is None
+    pattern = {**dict.fromkeys(_ASCIIDOC, _ATTRIBUTE), **dict.fromkeys(_RST, _FIELD)}.get(suffix)
+    values += [found[1] for found in pattern.finditer(text)] if pattern else []
+    for tag in _META.finditer(text):
+        if re.search(r"\breaders\b", tag[0], re.IGNORECASE):
+            told = {name.lower(): "".join(value) for name, *value in _META_PART.findall(tag[0])}
+            clear = tag[0].endswith(">") and "readers" in (told.get(key, "").lower() for key in ("name", "property"))
+            values += [told.get("content", "")] if clear else []
+            unclear |= not clear
+    return values, unclear or _NAMES_READERS.search(text[:_TOP]) is not None
+
+
+def _comments(text: str) -> Iterator[tuple[int, int]]:
+    """Where the words of each HTML comment begin and end."""
+    at = 0
+    while (start := text.find("<!--", at)) >= 0:
+        end = text.find("-->", start + 4)
+        end = end if end >= 0 else len(text)
+        yield start + 4, end
+        at = end + 3
+
+
+def _without_code(text: str, suffix: str) -> str:
+    """The page without the code further down, which may show how readers are named; what is near the top always counts."""
+    opening = re.compile(r"(-{4,}|\.{4,}|`{3,})" if suffix in _ASCIIDOC else r" {0,3}(`{3,}|~{3,})")
+    kept: list[str] = []
+    fence, at = "", 0
+    for line in text.split("\n"):
+        mark = opening.match(line)
+        code = bool(fence) or mark is not None
+        if fence:
+            fence = "" if line.strip() == fence else fence
+        elif mark is not None:
+            fence = mark[1]
+        kept.append(line if at < _TOP else "" if code else re.sub(r"`[^`\n]*`", "", line))
+        at += len(line) + 1
+    return text if fence else "\n".join(kept)
 
 
 def _principal(name: str) -> str:

@@ -225,3 +225,18 @@ def test_front_matter_is_found_behind_blank_lines_and_comments(lead: str):
 def test_an_address_cannot_smuggle_in_another_reader():
     """Blanks and ends of line are no part of it."""
     assert made('---\nreaders: ["a@b.c\\n*"]\n---\nWords.').readers == ("user:a@b.c*",)
+
+
+@pytest.mark.parametrize(
+    ("front", "reviewed"),
+    [
+        ("reviewed_at: 2026-02-03", datetime(2026, 2, 3, 23, 59, 59, tzinfo=UTC)),
+        ("last_reviewed_on: 2020-01-02", datetime(2020, 1, 2, 23, 59, 59, tzinfo=UTC)),
+        ("reviewed: 2026-02-03T04:05:00Z", datetime(2026, 2, 3, 4, 5, tzinfo=UTC)),
+        ("reviewed: true", None),
+        ("updated: 2026-02-03", None),
+    ],
+)
+def test_a_review_has_the_date_its_page_gives_it(front: str, reviewed: datetime | None):
+    """A review without a date is of no known day; the day of the last change never stands in for it."""
+    assert made(f"---\n{front}\n---\nx", changed_at=datetime(2026, 3, 1, tzinfo=UTC)).reviewed_at == reviewed
