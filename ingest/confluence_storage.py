@@ -7,6 +7,7 @@ Does not: fetch anything: an included page becomes a link to it, and people ment
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ _VERBATIM = ("code", "noformat")
 _DEEPEST = 150
 #: Elements that end a line inside a table's cell, where Markdown has room for one line only.
 _LINES = ("p", "li", "div", "h1", "h2", "h3", "h4", "h5", "h6")
+#: Attributes by which text may be hidden: what becomes another element keeps them, or hidden words would come to light.
+_LOOKS = ("style", "class", "id", "hidden", "color", "bgcolor", "background")
+#: Characters of a row of heads.
+_LONGEST_HEADS = 5_000
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]{4,15}(?:Z|[+-]\d\d:?\d\d)?)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,8 @@ class _Page:
 
     def __init__(self, soup: BeautifulSoup, site: str, space: str) -> None:
         self._soup, self._site, self._space = soup, site, space
-        self._unseen: dict[str, int] = {}
+        #: By what it is called, one and many.
+        self._unseen: dict[tuple[str, str], int] = {}
 
     def simplify(self) -> None:
         """Turn everything of Confluence's own into HTML, innermost first, so that a macro's body is plain when its turn comes.
@@ -90,13 +97,13 @@ class _Page:
         handlers: dict[str, Callable[[Tag], None]] = {
             **dict.fromkeys(_MACROS, self._macro),
             "ac:link": self._link,
-            "ac:image": lambda tag: self._say(tag, str(tag.get("ac:alt") or "")),
-            "ac:emoticon": lambda tag: self._say(tag, str(tag.get("ac:emoji-fallback") or "")),
+            "ac:image": self._image,
+            "ac:emoticon": self._emoji,
             "ac:task-list": lambda tag: self._become(tag, "ul"),
             "ac:task": self._task,
             "ac:adf-extension": self._extension,
             "ac:placeholder": lambda tag: self._drop(tag, "placeholder"),
-            "time": lambda tag: self._say(tag, str(tag.get("datetime") or tag.get_text())),
+            "time": self._date,
         }
         for tag in reversed(self._soup.find_all(list(handlers))):
             handlers[tag.name](tag)
@@ -107,7 +114,7 @@ class _Page:
 
     def hidden(self) -> tuple[str, ...]:
         """What was left out, counted."""
-        return tuple(f"{count} {what}{'s' if count > 1 else ''}" for what, count in self._unseen.items())
+        return tuple(f"{count} {many if count > 1 else one}" for (one, many), count in self._unseen.items())
 
     # -- macros ----------------------------------------------------------------------------------------------------------
 
@@ -125,7 +132,9 @@ class _Page:
         elif name == "status":
             self._become(tag, "b", told.get("title", "") or told.get("colour", ""))
         elif name == "jira":
-            self._say(tag, told.get("key") or told.get("jqlQuery", ""))
+            # Of a query the page shows what it finds, not its words.
+            self._note("query", "" if told.get("key") else told.get("jqlQuery", ""), more="queries")
+            self._say(tag, told.get("key", ""))
         elif name in ("include", "excerpt-include"):
             self._include(tag)
         elif rich is not None:
@@ -172,21 +181,26 @@ class _Page:
 
     def _link(self, tag: Tag) -> None:
         shown = tag.find(["ac:plain-text-link-body", "ac:link-body"])
-        words = shown.get_text().strip() if shown is not None else ""
         target = tag.find(re.compile("^ri:"))
         kind = target.name if target is not None else ""
+        href = ""
         if target is None:
-            self._say(tag, words or str(tag.get("ac:anchor") or ""))
+            words = str(tag.get("ac:anchor") or "")
         elif kind in ("ri:page", "ri:blog-post", "ri:space"):
-            title = str(target.get("ri:content-title") or target.get("ri:space-key") or "this page")
-            self._say(tag, words or title, href=self._page_url(target))
+            words = str(target.get("ri:content-title") or target.get("ri:space-key") or "this page")
+            href = self._page_url(target)
         elif kind == "ri:url":
-            address = str(target.get("ri:value") or "")
-            self._say(tag, words or address, href=address)
+            words = href = str(target.get("ri:value") or "")
         elif kind == "ri:user":
-            self._say(tag, words or "@somebody")
+            words = "@somebody"
         else:
-            self._say(tag, words or str(target.get("ri:filename") or target.get("ri:shortcut-parameter") or ""))
+            words = str(target.get("ri:filename") or target.get("ri:shortcut-parameter") or "")
+        if shown is None or not shown.get_text().strip():
+            self._say(tag, words, href=href)
+            return
+        # Its elements stay as they are: their styles may hide what it says.
+        self._become(shown, "span")
+        self._become(tag, "a" if href else "span", shown.extract(), href=href)
 
     def _page_url(self, target: Tag) -> str:
         """The address that finds a page by its title, on Cloud and Data Center alike."""
@@ -203,6 +217,33 @@ class _Page:
             self._become(body, "span")
         self._become(tag, "li", "[x] " if done else "[ ] ", *([body.extract()] if body is not None else []))
 
+    # -- pictures and dates ----------------------------------------------------------------------------------------------
+
+    def _image(self, tag: Tag) -> None:
+        """Its caption can be seen; its description is for who cannot see the picture."""
+        self._note("description", str(tag.get("ac:alt") or ""), of=" of an image")
+        self._become(tag, "span")
+
+    def _emoji(self, tag: Tag) -> None:
+        """The sign itself. Words in its place stand where the reader sees a picture."""
+        sign = str(tag.get("ac:emoji-fallback") or "")
+        if len(sign) > 8 or any(char.isalpha() and char != "ℹ" for char in sign):
+            self._note("emoji", sign, of=" written in words", more="emoji")
+            sign = ""
+        self._say(tag, sign)
+
+    def _date(self, tag: Tag) -> None:
+        """The page shows the day of the attribute, whatever stands inside."""
+        day = str(tag.get("datetime") or "").strip()
+        if not day:
+            self._become(tag, "span")
+        elif _DATE.fullmatch(day):
+            self._note("date", tag.get_text().replace(day, ""), of=" with other words")
+            self._say(tag, day)
+        else:
+            self._note("date", day, of=" that is none")
+            self._say(tag, "")
+
     # -- tables ----------------------------------------------------------------------------------------------------------
 
     def _table(self, table: Tag) -> None:
@@ -217,39 +258,69 @@ class _Page:
     def _unroll(self, table: Tag) -> None:
         rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
         cells = [row.find_all(["td", "th"], recursive=False) for row in rows]
-        heads = [cell.get_text(" ", strip=True) for cell in cells[0]] if cells and rows[0].find("td") is None else []
+        # Heads are said again before each cell, which a page made for it would make very long.
+        headed = bool(cells) and rows[0].find("td") is None and len(str(rows[0])) <= _LONGEST_HEADS
+        heads = cells[0] if headed else []
         parts: list[Tag] = []
-        for row in cells[1:] if heads else cells:
-            for number, cell in enumerate(row):
-                if number < len(heads) and heads[number]:
-                    parts.append(self._paragraph(heads[number]))
-                # Its attributes stay: a cell may be hidden by them.
+        for row, own in list(zip(rows, cells, strict=True))[1 if heads else 0 :]:
+            told: list[Tag] = []
+            for number, cell in enumerate(own):
+                if number < len(heads) and heads[number].get_text().strip():
+                    told.append(self._head(heads[number], rows[0]))
                 cell.name = "div"
-                parts.append(cell.extract())
+                told.append(cell)
+            parts.append(self._within(row, told))
         self._become(table, "div", *parts)
+
+    def _head(self, cell: Tag, row: Tag) -> Tag:
+        """A column's head, to stand before each of its cells, with all that may hide it."""
+        head = copy.copy(cell)
+        head.name = "b"
+        for line in head.find_all(_LINES):
+            line.name = "span"
+        return self._within(row, [head])
+
+    def _within(self, row: Tag, parts: list[Tag]) -> Tag:
+        """Parts of a row in boxes that look as it and the section of the table around it do: they may be hidden by either."""
+        section = row.parent if row.parent is not None and row.parent.name in ("thead", "tbody", "tfoot") else None
+        for around in (row, section):
+            if around is not None:
+                box = self._soup.new_tag("div", attrs=_looks(around))
+                box.extend(parts)
+                parts = [box]
+        return parts[0]
 
     # -- pieces ----------------------------------------------------------------------------------------------------------
 
     def _become(self, tag: Tag, name: str, *contents: PageElement | str, href: str = "") -> None:
-        """Make the tag another one, holding these or, where none are given, what it held."""
+        """Make the tag another one, holding these or, where none are given, what it held. What may hide it stays."""
         if contents:
             tag.clear()
             tag.extend(contents)
-        tag.name, tag.attrs = name, {"href": href} if href else {}
+        tag.name, tag.attrs = name, {**_looks(tag), **({"href": href} if href else {})}
 
     def _say(self, tag: Tag, words: str, *, href: str = "") -> None:
         self._become(tag, "a" if href else "span", words, href=href)
 
     def _drop(self, tag: Tag, what: str) -> None:
-        if tag.get_text().strip():
-            self._unseen[what] = self._unseen.get(what, 0) + 1
+        self._note(what, tag.get_text())
         self._say(tag, "")
+
+    def _note(self, what: str, words: str, *, of: str = "", more: str = "") -> None:
+        """Count that words were left out."""
+        if words.strip():
+            key = (f"{what}{of}", f"{more or f'{what}s'}{of}")
+            self._unseen[key] = self._unseen.get(key, 0) + 1
 
     def _paragraph(self, words: str) -> Tag:
         made, bold = self._soup.new_tag("p"), self._soup.new_tag("b")
         bold.append(words)
         made.append(bold)
         return made
+
+
+def _looks(tag: Tag) -> dict[str, Any]:
+    return {name: tag.attrs[name] for name in _LOOKS if name in tag.attrs}
 
 
 def _own(macro: Tag, name: str) -> list[Any]:

@@ -85,7 +85,7 @@ echo "<b>&amp;" && exit
         (macro("code", "a &lt;b&gt; &amp;amp;", rich=False), "```\na <b> &amp;\n```"),
         (macro("html", "<![CDATA[<p>a <b>b</b></p>]]>", rich=False), "a **b**"),
         (macro("jira", key="OPS-12"), "OPS-12"),
-        (macro("jira", jqlQuery="project = OPS"), "project = OPS"),
+        (macro("jira", jqlQuery="project = OPS") + "a", "a"),
         (f"<p>{macro('status', title='UP')} now</p>", "**UP** now"),
         (f"<p>{macro('status', colour='Green')}</p>", "**Green**"),
         (macro("excerpt", "<p>a</p>"), "a"),
