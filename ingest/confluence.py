@@ -1,7 +1,7 @@
 """Pages of Confluence spaces, on Cloud and Data Center: only what changed is fetched, and only to those it is open to.
 
 Does: list every page with its version, labels and readers by the cheap lists; fetch the bodies of those that are new or
-changed; tell runbooks, postmortems and reviewed pages by their labels.
+changed; tell runbooks, postmortems and the day of a page's review by their labels.
 Does not: read comments, attachments, blog posts, drafts or archived pages, or write anything to Confluence.
 
 What an account needs: to read the spaces and, for their permissions, to view them (Cloud) or to administer the space (Data Center
@@ -15,6 +15,7 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -26,13 +27,13 @@ from ingest.confluence_client import ConfluenceClient, ConfluenceRefused
 from ingest.confluence_readers import Readers, Verdict
 from ingest.confluence_storage import Converted, storage_to_markdown
 from ingest.files import MAX_BYTES
-from ingest.postmortem import occurred_at, tier_of
+from ingest.postmortem import as_time, occurred_at, tier_of
 from ingest.sources import NOTHING, Held, Listed, Skipped
 
 log = logging.getLogger(__name__)
 
 #: Changes when a page's storage format is read otherwise than before, so that every page is fetched once more.
-_FORM = 1
+_FORM = 2
 _TIERS = {
     "runbook": Tier.RUNBOOK,
     "playbook": Tier.RUNBOOK,
@@ -43,8 +44,9 @@ _TIERS = {
 }
 #: Bodies held in memory at once.
 _AT_ONCE = 50
-#: Labels and page states by which somebody vouches for a page.
-_VOUCHED = frozenset({"reviewed", "verified", "approved"})
+#: Labels by which somebody vouched for a page on a day. Confluence does not tell when a label or a page's state was set, so one
+#: without a day tells of no review that could be dated: the last change may be years younger, and by anybody.
+_VOUCHED = re.compile(r"(?:reviewed|verified|approved)[-_ :](.*)")
 #: Keys go into a search expression; Confluence gives out no others.
 _KEY = re.compile(r"~?[A-Za-z0-9._:-]+")
 
@@ -192,7 +194,7 @@ class ConfluenceSource:
             occurred_at=(occurred_at(path, {}, made.text) or page.created_at) if past else None,
             readers=one.verdict.readers,
             version=one.version,
-            reviewed_at=page.changed_at if {*page.labels, page.state} & _VOUCHED else None,
+            reviewed_at=_reviewed_at(page),
             hidden=made.hidden,
         )
 
@@ -213,6 +215,12 @@ def _tier(page: Page, place: Sequence[str], text: str) -> Tier:
         return Tier.RUNBOOK if Tier.RUNBOOK in told else Tier.PAST_INCIDENT
     path = PurePosixPath(*(title.replace("/", "-") for title in (*place, page.title)))
     return tier_of(path, page.title, text)
+
+
+def _reviewed_at(page: Page) -> datetime | None:
+    """The last day that a label vouches for, such as "reviewed-2026-02-03"."""
+    days = (as_time(told[1]) for label in page.labels if (told := _VOUCHED.match(label)))
+    return max((day for day in days if day is not None), default=None)
 
 
 def _version(page: Page, place: Sequence[str], verdict: Verdict) -> str:

@@ -153,16 +153,21 @@ def test_labels_and_place_tell_what_a_page_is(wiki, source, title, storage, labe
     assert (document.tier, document.occurred_at) == told
 
 
-def test_a_page_somebody_vouches_for_is_reviewed(wiki, source):
-    """By a label or, on Cloud, a page's state; as of its version."""
-    for title, labels, state in (("A", ["verified"], None), ("B", [], "Verified"), ("C", [], "Rough draft")):
+def test_a_page_is_reviewed_on_the_day_its_label_names(wiki, source):
+    """Without a day, and for a state, the review's is unknown: an edit of yesterday renews none."""
+    for title, labels, state in (
+        ("A", ["reviewed-2020-05-01", "approved-2019-01-01"], None),
+        ("B", [], "Verified"),
+        ("C", ["reviewed", "verified"], None),
+        ("D", ["reviewed-often"], "Rough draft"),
+    ):
         page = wiki.world.page(title, labels=labels)
         if state:
             wiki.world.set_state(page, state)
 
     reviewed = {item.title: item.reviewed_at for item in read(source).values()}
 
-    assert reviewed == {"A": CLOCK.now, "B": CLOCK.now if wiki.cloud else None, "C": None}
+    assert reviewed == {"A": datetime(2020, 5, 1, 23, 59, 59, tzinfo=UTC), "B": None, "C": None, "D": None}
 
 
 @pytest.mark.parametrize(
