@@ -78,7 +78,7 @@ def read(args: argparse.Namespace, *, blameless: Blameless | None = None) -> lis
     samples: dict[str, list[Sample]] = {}
     for path in args.cases:
         cases = read_labelled(path, ranker.repos)
-        if blameless == "before":  # what a project's history was before a defect of months ago is no page
+        if blameless:  # only a page may be no commit's fault: who asks about the last so many knows that one did it
             cases = [case for case in cases if case.window_commits is None]
         folder = args.kept / "-".join(filter(None, (path.stem, blameless)))
         samples[path.stem] = measure(ranker, cases, folder, blameless=blameless)

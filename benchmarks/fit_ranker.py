@@ -2,8 +2,8 @@
 
     python -m benchmarks.fit_ranker --cases CASES.jsonl … --repo [NAME=]PATH … --kept DIR [--chart FILE.png] [--write]
 
-Does: measure each case (kept in DIR), and each once more without its culprit, so that nobody there did it: taken out of the
-candidates, and of a pool also a moment before it was made; fit weights, temperature and the doubt whether any commit did it;
+Does: measure each case (kept in DIR), and each of a pool twice more without its culprit, so that nobody there did it: taken out
+of the candidates, and a moment before it was made; fit weights, temperature and the doubt whether any commit did it;
 print held-out quality, calibration and abstention; draw the held-out reliability; with --write put all into ranking/weights.json.
 Does not: touch the weights set by hand. Cases: see `benchmarks.ablation`.
 """
@@ -94,15 +94,16 @@ def fit_all(
     ours = scored(caused, None)
     temperature = fit_temperature([one.values for one in ours], [one.sample.culprit or 0 for one in ours])
     everything = [*ours, *(one for kind, samples in blameless.items() for one in scored(samples, kind))]
+    pages = [one for one in everything if one.sample.case.window_commits is None]
     found: list[Judged] = []
     for fold in range(FOLDS):
-        doubt = fit_doubt([one for one in everything if one.fold != fold])
+        doubt = fit_doubt([one for one in pages if one.fold != fold])
         found += [_judged(one, temperature, doubt) for one in everything if one.fold == fold]
     final = dict(zip(features, map(float, np.round(fitted(caused, features, shipped.by_hand), 4)), strict=True))
     told = {
         "weights": final,
         "temperature": round(temperature, 3),
-        "doubt": _rounded(fit_doubt(everything)),
+        "doubt": _rounded(fit_doubt(pages)),
     }
     return shipped.model_copy(update=told), found
 

@@ -8,6 +8,7 @@ A pool of repositories is split in four by time; single repositories are held ou
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -31,7 +32,7 @@ FOLDS = 4
 #: at its own time, with the culprit taken out, so that its forerunners and all that came after it stay.
 Blameless = Literal["before", "removed"]
 BLAMELESS: tuple[Blameless, ...] = ("before", "removed")
-#: What all cases of a set weigh together in a fit, so that a small set counts like a large one.
+#: What the cases of a set weigh together in a fit, on average over the sets: what the penalty on weights is meant for.
 SET_WEIGHT = 800.0
 
 
@@ -143,19 +144,23 @@ def in_folds(sets: Mapping[str, Sequence[Sample]]) -> list[Sample]:
 
 
 def fitted(samples: Sequence[Sample], features: Sequence[str], given: Mapping[str, float]) -> NDArray[np.float64]:
-    """Weights that make the culprits of these samples likeliest; each set of cases counts alike.
+    """Weights that make the culprits of these samples likeliest.
+
+    A set counts by the square root of its size: alike, 80 incidents would say as much as 600; one by one, one kind of place
+    would decide (learning/LOG.md).
 
     Args:
         features: what is weighed.
         given: features whose weights are set by hand, and what those are.
     """
     sizes = Counter(sample.group for sample in samples)
+    share = SET_WEIGHT * len(sizes) / sum(map(math.sqrt, sizes.values()))
     return fit.fit_weights(
         [
             fit.Lesson(
                 features=sample.matrix(features),
                 culprit=sample.culprit,
-                weight=SET_WEIGHT / sizes[sample.group],
+                weight=share / math.sqrt(sizes[sample.group]),
                 offset=scores(sample, given),
             )
             for sample in samples
