@@ -1,23 +1,32 @@
 """AsciiDoc into Markdown, as much of it as an operations page uses.
 
-Does: keep headings, paragraphs, lists, tables, links and listings (byte for byte); leave out comments and what passed-through HTML
-hides, and say so.
-Does not: run includes, conditions or macros; they are left out.
+Does: keep headings, paragraphs, lists, tables, links and listings (byte for byte); leave out comments, what stands under a condition
+that is not met, descriptions of images and what passed-through HTML hides, and say so.
+Does not: run includes or macros, which are left out, or know of attributes but those that the page and every HTML page set.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ingest.concealed import seen_markdown
 
 _HEADING = re.compile(r"(={1,6})\s+(\S.*)")
-_ATTRIBUTE = re.compile(r":!?([\w-]+)!?:(?:\s+(.*))?")
+_ATTRIBUTE = re.compile(r":(!?)([\w-]+)(!?):(?:\s+(.*))?")
 _LISTING = re.compile(r"(-{4,}|\.{4,}|`{3,}.*)\s*")
 _FRAME = re.compile(r"(={4,}|\*{4,}|_{4,}|--|\+{4,})\s*")
 _BULLET = re.compile(r"(\*{1,5}|-)\s+(\S.*)")
 _NUMBERED = re.compile(r"(\.{1,5}|\d+\.)\s+(\S.*)")
+_COMMENT = re.compile(r"\[comment(?:[,.#%][^\]]*)?\]\s*")
+#: What stands between a block's first line and its text.
+_BEFORE_TEXT = re.compile(r"\[.*\]\s*|\.[^\s.].*")
+_CONDITION = re.compile(r"(ifdef|ifndef|ifeval)::([^\[\s]*)\[(.*)\]\s*")
+_END = re.compile(r"endif::\S*\[.*\]\s*")
+#: Attributes that a converter to HTML sets by itself.
+_GIVEN_NAMES = "asciidoctor asciidoctor-version backend backend-html backend-html5 basebackend basebackend-html filetype-html outfilesuffix"
+_GIVEN = frozenset(_GIVEN_NAMES.split())
 _DROPPED = re.compile(r"(include::|ifdef::|ifndef::|ifeval::|endif::|image::|toc::|\[\[|\[#|'''|<<<)")
 
 
@@ -28,11 +37,21 @@ def asciidoc_to_markdown(text: str) -> tuple[str, str, tuple[str, ...]]:
         Its title (empty if it tells none), its text, and what no reader of the page sees and was left out, a short line each.
     """
     reader = _Reader(lines=text.split("\n"))
-    while reader.at < len(reader.lines):
-        _step(reader)
+    while (line := _next(reader)) is not None:
+        _step(reader, line.rstrip())
     seen, hidden = seen_markdown("\n".join(reader.out))
-    comments = [f"{reader.comments} AsciiDoc comment{'s' * (reader.comments > 1)}"] if reader.comments else []
-    return reader.title, re.sub(r"\n{3,}", "\n\n", seen).strip(), (*comments, *hidden)
+    return reader.title, re.sub(r"\n{3,}", "\n\n", seen).strip(), (*_told(reader), *hidden)
+
+
+def _told(reader: _Reader) -> Iterator[str]:
+    """What was left out here, a line each."""
+    counts = (
+        (reader.comments, "AsciiDoc comment", ""),
+        (reader.unmet, "word", " under a condition that is not met"),
+    )
+    for count, what, where in counts:
+        if count:
+            yield f"{count} {what}{'s' * (count > 1)}{where}"
 
 
 @dataclass(kw_only=True)
@@ -47,15 +66,54 @@ class _Reader:
     #: The language the last `[source,bash]` line announced.
     language: str = ""
     comments: int = 0
+    #: Words under conditions that are not met.
+    unmet: int = 0
+    #: For each condition that is open, whether it and all around it are met.
+    met: list[bool] = field(default_factory=list)
 
 
-def _step(reader: _Reader) -> None:
+def _next(reader: _Reader) -> str | None:
+    """The next line that a reader sees, None at the end; conditions hold in listings and tables as well."""
+    while reader.at < len(reader.lines):
+        line = reader.lines[reader.at]
+        reader.at += 1
+        met = not reader.met or reader.met[-1]
+        if _END.fullmatch(line):
+            del reader.met[-1:]
+        elif condition := _CONDITION.fullmatch(line):
+            holds = met and _holds(reader, condition[1], condition[2])
+            if condition[1] == "ifeval" or not condition[3]:
+                reader.met.append(holds)
+            elif holds:
+                return condition[3]
+            else:
+                reader.unmet += _words(condition[3])
+        elif met:
+            return re.sub(r"^\\(?=(?:if\w+|endif|include)::)", "", line)
+        else:
+            reader.unmet += _words(line)
+    return None
+
+
+def _holds(reader: _Reader, kind: str, names: str) -> bool:
+    """Whether a condition is met; a comparison is not reckoned and never is."""
+    if kind == "ifeval":
+        return False
+    held = [name in reader.attributes or name in _GIVEN for name in re.split(r"[,+]", names.lower())]
+    met = all(held) if "+" in names else any(held)
+    return met if kind == "ifdef" else not met
+
+
+def _words(line: str) -> int:
+    return sum(any(map(str.isalnum, part)) for part in line.split())
+
+
+def _step(reader: _Reader, line: str) -> None:
     """Read one line, or one whole block, and write what it becomes."""
-    line = reader.lines[reader.at].rstrip()
-    reader.at += 1
     if line.startswith("////"):
-        _until(reader, line)
-        reader.comments += 1
+        _comment_block(reader, line)
+    elif _COMMENT.fullmatch(line):
+        _comment(reader)
     elif line.startswith("//") and not line.startswith("///"):
         reader.comments += 1
     elif match := _LISTING.fullmatch(line):
@@ -65,7 +123,7 @@ def _step(reader: _Reader) -> None:
     elif match := re.fullmatch(r"\[(?:source|listing)?,?\s*([\w+-]*).*\]", line):
         reader.language = match[1] if line.startswith("[source") else ""
     elif match := _ATTRIBUTE.fullmatch(line):
-        reader.attributes[match[1]] = match[2] or ""
+        _set(reader, match)
     elif match := _HEADING.fullmatch(line):
         words = _inline(reader, match[2])
         if len(match[1]) == 1 and not reader.title:
@@ -73,6 +131,40 @@ def _step(reader: _Reader) -> None:
         reader.out += ["", f"{'#' * len(match[1])} {words}", ""]
     elif not _DROPPED.match(line) and not _FRAME.fullmatch(line) and line != "+":
         reader.out.append(_line(reader, line))
+
+
+def _set(reader: _Reader, match: re.Match[str]) -> None:
+    """Set an attribute, or take it back: `:x: value`, `:!x:`, `:x!:`."""
+    if match[1] or match[3]:
+        reader.attributes.pop(match[2].lower(), None)
+    else:
+        reader.attributes[match[2].lower()] = match[4] or ""
+
+
+def _comment_block(reader: _Reader, opening: str) -> None:
+    """Everything up to the same line again, conditions included."""
+    while reader.at < len(reader.lines) and reader.lines[reader.at].rstrip() != opening:
+        reader.at += 1
+    reader.at += 1
+    reader.comments += 1
+
+
+def _comment(reader: _Reader) -> None:
+    """The block or the paragraph after `[comment]`, whose author meant nobody to read it."""
+    reader.comments += 1
+    line = _next(reader)
+    while line is not None and (not line.strip() or _BEFORE_TEXT.fullmatch(line)):
+        line = _next(reader)
+    if line is None:
+        return
+    line = line.rstrip()
+    if _LISTING.fullmatch(line) or _FRAME.fullmatch(line) or line.startswith(("|===", ",===")):
+        _until(reader, "```" if line.startswith("```") else line)
+    elif line.startswith("////"):
+        _comment_block(reader, line)
+    else:
+        while line is not None and line.strip():
+            line = _next(reader)
 
 
 def _line(reader: _Reader, line: str) -> str:
@@ -90,11 +182,9 @@ def _line(reader: _Reader, line: str) -> str:
 
 def _until(reader: _Reader, end: str) -> list[str]:
     """The lines up to the one that equals `end`, which is passed over."""
-    start = reader.at
-    while reader.at < len(reader.lines) and reader.lines[reader.at].rstrip() != end:
-        reader.at += 1
-    found = reader.lines[start : reader.at]
-    reader.at += 1
+    found = []
+    while (line := _next(reader)) is not None and line.rstrip() != end:
+        found.append(line)
     return found
 
 
@@ -135,7 +225,7 @@ def _inline(reader: _Reader, text: str) -> str:
 
 
 def _marks(reader: _Reader, text: str) -> str:
-    text = re.sub(r"\{([\w-]+)\}", lambda match: reader.attributes.get(match[1], match[0]), text)
+    text = re.sub(r"\{([\w-]+)\}", lambda match: reader.attributes.get(match[1].lower(), match[0]), text)
     text = re.sub(r"(?:link:)?(https?://[^\s\[\]]+)\[([^\]]*)\]", _link, text)
     text = re.sub(r"(?:xref|link):[^\s\[]+\[([^\]]*)\]", r"\1", text)
     text = re.sub(r"<<[^,>]+,\s*([^>]+)>>", r"\1", text)

@@ -1,7 +1,8 @@
 """reStructuredText into Markdown, with what Sphinx adds to it.
 
 Does: read a page with docutils, keep its headings, lists, tables, links, admonitions and code (byte for byte), and let what
-docutils does not know (Sphinx's and any extension's directives and roles) be read for its words.
+docutils does not know (Sphinx's and any extension's directives and roles) be read for its words. What stands under a condition that
+a site's HTML does not meet is left out, and told.
 Does not: include files, run raw HTML, read a docutils.conf, or resolve references to other pages.
 """
 
@@ -43,6 +44,13 @@ _SILENT_NAMES = (
 _SILENT = frozenset(_SILENT_NAMES.split())
 #: Directives whose argument says when or how to show their content, and is no title of it.
 _UNTITLED = frozenset(("cssclass", "grid", "ifconfig", "only", "rst-class", "tab-set"))
+#: Directives whose content is shown on a condition; only that of `only` can be reckoned.
+_CONDITIONS = frozenset(("ifconfig", "only"))
+_LONGEST_CONDITION = 500
+#: Tags that Sphinx sets by itself when it makes a site.
+_TAGS = frozenset(("html", "format_html", "builder_html", "builder_dirhtml"))
+#: The class of what is not shown.
+_NOT_SHOWN = "condition-not-met"
 _SINCE = {"versionadded": "New in", "versionchanged": "Changed in", "deprecated": "Deprecated since"}
 _LITERAL_NAMES = (
     "attr class cmdoption command confval const data envvar exc file func kbd mailheader makevar meth mod newsgroup "
@@ -82,6 +90,8 @@ def _plain_html(html: str) -> str:
     soup = BeautifulSoup(html, "html.parser")
     for tag in soup.select("nav, .contents, .label .backrefs, .fn-backref, .system-message"):
         tag.decompose()
+    for unmet in soup.select(f".{_NOT_SHOWN}"):  # taken out and counted with all else that the page does not show
+        unmet["hidden"] = ""
     for aside in soup.find_all("aside"):  # admonitions, footnotes and topics are text here
         aside.name = "div"
     for title in soup.select(".admonition-title, .topic-title, .sidebar-title"):
@@ -170,6 +180,8 @@ def _reader_of(name: str) -> type[Directive]:
             if name in _SILENT:
                 return []
             text = "\n".join(self.content)
+            if name in _CONDITIONS:
+                return self._on_condition()
             if name in _CODE:
                 language = self.arguments[0].split()[0] if self.arguments else ""
                 block = nodes.literal_block(text, text, classes=["code", *filter(None, [language])])
@@ -185,12 +197,56 @@ def _reader_of(name: str) -> type[Directive]:
             inline, _ = self.state.inline_text(words, self.lineno)
             return [nodes.paragraph("", "", nodes.strong("", "", *inline))]
 
+        def _on_condition(self) -> Sequence[Any]:
+            if name == "only" and _is_met(" ".join(self.arguments)):
+                return self._content()
+            return [nodes.container("", *self._content(), classes=[_NOT_SHOWN])]
+
         def _content(self) -> Sequence[Any]:
             box = nodes.container()
             self.state.nested_parse(self.content, self.content_offset, box)
             return box.children
 
     return Reader
+
+
+def _is_met(condition: str) -> bool:
+    """Whether a site's HTML meets a condition such as "html and not draft"; one that cannot be understood is not met."""
+    if len(condition) > _LONGEST_CONDITION:
+        return False
+    words = re.findall(r"[()]|[^\s()]+", condition)
+
+    def one() -> bool:
+        word = words.pop(0)
+        if word == "not":
+            return not one()
+        if word == "(":
+            met = either()
+            if words.pop(0) != ")":
+                raise ValueError
+            return met
+        if not re.fullmatch(r"[\w.:-]+", word) or word in ("and", "or"):
+            raise ValueError
+        return word in _TAGS
+
+    def both() -> bool:
+        met = one()
+        while words[:1] == ["and"]:
+            words.pop(0)
+            met = one() and met
+        return met
+
+    def either() -> bool:
+        met = both()
+        while words[:1] == ["or"]:
+            words.pop(0)
+            met = both() or met
+        return met
+
+    try:
+        return either() and not words
+    except (IndexError, ValueError):
+        return False
 
 
 def _role(
