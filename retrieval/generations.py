@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.access import PUBLIC
+from core.access import Audience
 from core.errors import IndexUnavailable
 from core.settings import Settings
 from retrieval.chunk import Scope, View
@@ -254,8 +254,17 @@ def _of_source(source: str, manifest: Mapping[str, Indexed], held: Mapping[str, 
             yield Difference(source=source, doc_id=doc_id, what=what)
 
 
+class _Whoever(Audience):
+    """Reads all that is held, so that a check covers it. For the check alone: nothing of a text may leave it."""
+
+    def may_read(self, readers: Iterable[str]) -> bool:
+        return True
+
+
 def wrong_vectors(index: VectorIndex, space: str | None) -> str:
     """Why the vectors are not of the length that the space names, by a search and a sample of what it finds; "" if they are.
+
+    Whoever may read them: where all pages are restricted, vectors can be as wrong. Only their lengths are told.
 
     Args:
         space: as `retrieval.chunk.space_of` writes it; None while nothing is held.
@@ -264,8 +273,9 @@ def wrong_vectors(index: VectorIndex, space: str | None) -> str:
         return ""
     dimension = int(space.rsplit("/", 2)[1])
     any_vector = (1.0, *([0.0] * (dimension - 1)))
+    scope = Scope(audience=_Whoever(people=frozenset()))
     try:
-        (seen,) = index.search([View(by="meaning", vector=any_vector)], Scope(audience=PUBLIC), limit=20)
+        (seen,) = index.search([View(by="meaning", vector=any_vector)], scope, limit=20)
         sample = index.pieces([item.piece for item in seen])
     except IndexUnavailable as error:
         return f"a search for vectors of {dimension} numbers fails: {error}"

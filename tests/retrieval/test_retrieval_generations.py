@@ -197,3 +197,12 @@ def test_vectors_have_the_length_that_the_space_names(index: VectorIndex):
 
     assert told[:2] == ["", ""]
     assert told[2].startswith(f"a search for vectors of {EMBEDDER.dimension + 1} numbers fails")
+
+
+@pytest.mark.parametrize("readers", [("*",), ("group:sre",), ()], ids=["everyone's", "a group's", "nobody's"])
+def test_vectors_are_checked_whoever_may_read_their_pages(index: VectorIndex, readers: tuple[str, ...]):
+    """Where every page is restricted, a wrong vector is as wrong."""
+    fill(index, piece("a.md", "disk", readers=readers))
+    longer = f"{SPACE.split('/')[0]}/{EMBEDDER.dimension + 1}/words-1"
+
+    assert (wrong_vectors(index, SPACE), wrong_vectors(index, longer) != "") == ("", True)
