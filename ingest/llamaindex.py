@@ -1,6 +1,7 @@
 """Any LlamaIndex reader as a source, and our cutting as a LlamaIndex node parser.
 
-Does: thin adapters, so that a LlamaIndex user can plug either into the other.
+Does: thin adapters, so that a LlamaIndex user can plug either into the other; a reader's text is cleaned as Markdown is of what
+nobody would see.
 Does not: know who may read what a reader gives: the caller says so, since no reader of LlamaIndex's does.
 """
 
@@ -13,9 +14,12 @@ from typing import Any
 from core.errors import DocumentError
 from core.model import Document, Tier
 from ingest.chunking import cut
+from ingest.concealed import seen_markdown
 from ingest.postmortem import as_time
 from ingest.sources import NOTHING, Held, Listed, Skipped
 
+#: Changes when a text is read otherwise than before, so that what is held is read once more.
+_FORM = 2
 #: Under which names LlamaIndex's readers tell a document's title, address and last change.
 _TITLES = ("title", "page_title", "file_name", "name")
 _ADDRESSES = ("url", "source_url", "link", "web_url")
@@ -59,19 +63,27 @@ class ReaderSource:
         doc_id = str(facts.get("file_path") or item.doc_id or number)
         if not item.text.strip():
             return Skipped(doc_id=doc_id, reason="empty")
-        version = hashlib.sha256(repr((item.text, sorted(map(str, facts.items())), self._readers)).encode()).hexdigest()
+        told = (_FORM, item.text, sorted(map(str, facts.items())), self._readers)
+        version = hashlib.sha256(repr(told).encode()).hexdigest()
         if held.get(doc_id) == version:
             return Held(doc_id=doc_id)
+        try:
+            text, hidden = seen_markdown(item.text)
+        except RecursionError:
+            return Skipped(doc_id=doc_id, reason="nested deeper than any real page")
+        if not text.strip():
+            return Skipped(doc_id=doc_id, reason="empty")
         return Document(
             id=doc_id,
             source=self.name,
             title=_first(facts, _TITLES) or doc_id,
-            text=item.text,
+            text=text,
             tier=self._tier,
             url=_first(facts, _ADDRESSES),
             updated_at=as_time(_first(facts, _CHANGES)),
             readers=self._readers,
             version=version,
+            hidden=hidden,
         )
 
 
