@@ -19,6 +19,7 @@ _LISTING = re.compile(r"(-{4,}|\.{4,}|`{3,}.*)\s*")
 _FRAME = re.compile(r"(={4,}|\*{4,}|_{4,}|--|\+{4,})\s*")
 _BULLET = re.compile(r"(\*{1,5}|-)\s+(\S.*)")
 _NUMBERED = re.compile(r"(\.{1,5}|\d+\.)\s+(\S.*)")
+_IMAGE = re.compile(r"image:[^\s\[]+\[([^\]]*)\]")
 _COMMENT = re.compile(r"\[comment(?:[,.#%][^\]]*)?\]\s*")
 #: What stands between a block's first line and its text.
 _BEFORE_TEXT = re.compile(r"\[.*\]\s*|\.[^\s.].*")
@@ -48,6 +49,7 @@ def _told(reader: _Reader) -> Iterator[str]:
     counts = (
         (reader.comments, "AsciiDoc comment", ""),
         (reader.unmet, "word", " under a condition that is not met"),
+        (reader.described, "word", " in descriptions of images"),
     )
     for count, what, where in counts:
         if count:
@@ -68,6 +70,8 @@ class _Reader:
     comments: int = 0
     #: Words under conditions that are not met.
     unmet: int = 0
+    #: Words that describe images: a reader sees the picture.
+    described: int = 0
     #: For each condition that is open, whether it and all around it are met.
     met: list[bool] = field(default_factory=list)
 
@@ -230,7 +234,9 @@ def _marks(reader: _Reader, text: str) -> str:
     text = re.sub(r"(?:xref|link):[^\s\[]+\[([^\]]*)\]", r"\1", text)
     text = re.sub(r"<<[^,>]+,\s*([^>]+)>>", r"\1", text)
     text = re.sub(r"<<([^>]+)>>", r"\1", text)
-    text = re.sub(r"image:[^\s\[]+\[([^\]]*)\]", r"\1", text)
+    for image in _IMAGE.finditer(text):
+        reader.described += _words(image[1])
+    text = _IMAGE.sub("", text)
     text = re.sub(r"(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])", r"**\1**", text)
     return re.sub(r"\s\+$", "", text)
 

@@ -1,7 +1,7 @@
 """What stands in a page's source and its reader does not see: taken out, counted, and told in a line each.
 
-Does: comments, elements that are not shown or cannot be seen, Markdown's comments, and characters without a shape; one pass over
-HTML, or over Markdown with HTML inside it.
+Does: comments, elements that are not shown or cannot be seen, Markdown's comments, descriptions and titles of its images and links,
+attributes with words, and characters without a shape; one pass over HTML, or over Markdown with HTML inside it.
 Does not: change what can be seen, a Markdown code block included; judge what the words say; or parse a page into text.
 """
 
@@ -11,7 +11,7 @@ import html
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.text import strip_hidden
@@ -77,6 +77,8 @@ class _Token:
     end: int
     name: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    #: Where attributes stand that say something in words.
+    wordy: tuple[tuple[int, int], ...] = ()
 
 
 _TAG = re.compile(r"</?([a-zA-Z][^\s/>]*)")
@@ -146,6 +148,7 @@ def _tag(source: str, at: int, end: int, endless: set[str], *, lax: bool) -> _To
     if _found(source, ">", place, end, endless) < 0:
         return _Token(kind="rest", start=at, end=end)
     attributes: dict[str, str] = {}
+    wordy: list[tuple[int, int]] = []
     pattern = _ATTRIBUTE if lax else _STRICT_ATTRIBUTE
     while place < end and (found := pattern.match(source, place, end)):
         value, place = "", found.end()
@@ -160,15 +163,28 @@ def _tag(source: str, at: int, end: int, endless: set[str], *, lax: bool) -> _To
                 bare = _BARE.match(source, place, end)
                 value, place = (bare[0], bare.end()) if bare else ("", place)
         attributes.setdefault(found[1].lower(), value)
+        if _is_wordy(found[1].lower(), value):
+            wordy.append((found.start(), place))
     tail = _TAIL.match(source, place, end)
     if tail is None:
         return _Token(kind="rest", start=at, end=end) if place >= end else None
     told = {key: html.unescape(value) for key, value in attributes.items() if key in _TELLING}
-    return _Token(kind=kind, start=at, end=tail.end(), name=name, attributes=told)
+    return _Token(kind=kind, start=at, end=tail.end(), name=name, attributes=told, wordy=tuple(wordy))
+
+
+def _is_wordy(name: str, value: str) -> bool:
+    """Whether an attribute says something: one made for words, or any other with more of them than it has use for."""
+    return name != "style" and _words(value) > (3 if name in _WORDLESS else 0)
 
 
 _BARE, _TAIL = re.compile(r"[^\s>]+"), re.compile(r"[\s/=]*>")
 _TELLING = frozenset(("style", "class", "id", "hidden", "open", "color", "bgcolor", "background", "text", "media"))
+_WORDLESS_NAMES = (
+    "align alink border cellpadding cellspacing checked cite cols colspan controls datetime dir disabled download face height href"
+    " hreflang hspace http-equiv lang link loading name rel role rows rowspan scope size span src srcset start target type valign"
+    " vlink vspace width xmlns"
+)
+_WORDLESS = _TELLING | frozenset(_WORDLESS_NAMES.split())
 
 
 def _sheets(source: str, tokens: list[_Token]) -> Iterator[str]:
@@ -227,8 +243,8 @@ class _Open:
 class _Page:
     """A source being read once, from its start to its end."""
 
-    def __init__(self, source: str, styles: Styles) -> None:
-        self._source, self._styles = source, styles
+    def __init__(self, source: str, styles: Styles, *, tags_stay: bool = False) -> None:
+        self._source, self._styles, self._tags_stay = source, styles, tags_stay
         self._open: list[_Open] = [_Open(name="", look=Look(), cut_from=-1, beside=False)]
         self._cuts: list[tuple[int, int]] = []
         self._endless: set[str] = set()
@@ -252,11 +268,19 @@ class _Page:
                 self._opened(token, inline=inline)
             elif token.kind == "close":
                 self._closed(token.name, token.start, token.end)
+            for place in token.wordy if self._tags_stay else ():
+                self.hide(*place, ATTRIBUTE)
         self._text(at, end)
 
     def cut(self, start: int, end: int) -> None:
         """Take out a comment in Markdown's own form."""
         self._comments["Markdown"] += 1
+        self._cuts.append((start, end))
+
+    def hide(self, start: int, end: int, why: str) -> None:
+        """Take out words that stand beside the text."""
+        if words := _words(self._source[start:end]):
+            self._words[why] += words
         self._cuts.append((start, end))
 
     def close_inline(self, at: int) -> None:
@@ -374,6 +398,14 @@ def _words(text: str) -> int:
 
 #: `[//]: # (words)`: a link nobody can follow, by names people give it.
 _DEFINITION = re.compile(r" {0,3}\[([^\[\]\n]{1,300})\]:")
+#: Where an image or a link leads, and the title it has besides.
+_TARGET = re.compile(
+    r"""\(\s*(?:<[^<>\n]*>|[^\s()<>]*(?:\([^\s()]*\)[^\s()]*)*)(?P<title>\s+(?:"[^"]*"|'[^']*'|\([^()]*\)))?\s*\)"""
+)
+_TITLE = re.compile(r"""\s(?:"[^"]*"|'[^']*'|\([^()]*\))\s*\Z""")
+_ESCAPED = re.compile(r"\\[!-/:-@\[-`{-~]")
+_NAME = re.compile(r"\[([^\[\]]+)\]")
+DESCRIPTION, ATTRIBUTE = "in descriptions of images and links", "in attributes of tags"
 _USED = re.compile(r"\[([^\[\]\n]{1,300})\](?!:)")
 _REMARKS = frozenset(("//", "comment", "_", "#", "."))
 
@@ -384,32 +416,38 @@ def seen_markdown(source: str) -> tuple[str, tuple[str, ...]]:
     Returns:
         The text, its code to the letter, and what was taken out, a line each.
     """
-    if not re.search(r"<[a-zA-Z!?/]", source) and not _DEFINITION.search(source):
+    if not re.search(r"<[a-zA-Z!?/]|!\[|\]\(", source) and not _DEFINITION.search(source):
         return source, ()
     lines = [0, *(match.end() for match in re.finditer(r"\n", source)), len(source)]
-    blocks, definitions = _blocks(source)
+    blocks, remarks, definitions = _blocks(source)
     pieces = []
     for kind, first, last in blocks:
         start, end = lines[first], lines[min(last, len(lines) - 1)]
         end -= source.endswith("\n", start, end)  # the line's end stays, whatever is taken out before it
         pieces.append((start, end, kind, list(_markup(source, start, end, kind))))
-    page = _Page(source, Styles(sheet for *_, tokens in pieces for sheet in _sheets(source, tokens)))
+    page = _Page(source, Styles(sheet for *_, tokens in pieces for sheet in _sheets(source, tokens)), tags_stay=True)
     at = 0
     for start, end, kind, tokens in pieces:
         page.read([], at, start)
         page.read(tokens, start, end, inline=kind == "text")
         if kind == "text":
             page.close_inline(end)
+        for place in _descriptions(source, start, end, kind, tokens, definitions):
+            page.hide(*place, DESCRIPTION)
         at = end
     page.read([], at, len(source))
     page.close_all(len(source))
-    for first, last in definitions:
+    for first, last in remarks:
         page.cut(lines[first], lines[min(last, len(lines) - 1)])
+    for first, last in definitions.values():
+        start = lines[first]
+        if title := _TITLE.search(source[start : lines[min(last, len(lines) - 1)]]):
+            page.hide(start + title.start(), start + len(title.string.rstrip()), DESCRIPTION)
     return page.kept(), page.told()
 
 
-def _blocks(source: str) -> tuple[list[tuple[str, int, int]], list[tuple[int, int]]]:
-    """The lines of text, of HTML and of tables, and those of definitions that only say something."""
+def _blocks(source: str) -> tuple[list[tuple[str, int, int]], list[tuple[int, int]], dict[str, tuple[int, int]]]:
+    """The lines of text, of HTML and of tables, those of definitions that only say something, and those of others by name."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark").enable("table")
@@ -425,6 +463,7 @@ def _blocks(source: str) -> tuple[list[tuple[str, int, int]], list[tuple[int, in
             blocks.append(("row", token.map[0], token.map[1]))
     used = {" ".join(name.split()).casefold() for name in _USED.findall(source)}
     found = []
+    definitions: dict[str, tuple[int, int]] = {}
     for name, what in told.get("references", {}).items():
         place, bare = what.get("map"), " ".join(name.split()).casefold()
         remark = (
@@ -432,9 +471,70 @@ def _blocks(source: str) -> tuple[list[tuple[str, int, int]], list[tuple[int, in
             or (what.get("href") in ("", "#") and what.get("title"))
             or (what.get("title") and bare not in used)
         )
-        if remark and isinstance(place, list):
-            found.append((place[0], place[1]))
-    return blocks, found
+        if isinstance(place, list):
+            if remark:
+                found.append((place[0], place[1]))
+            else:
+                definitions[bare] = (place[0], place[1])
+    return blocks, found, definitions
+
+
+def _descriptions(
+    source: str, start: int, end: int, kind: str, tokens: Sequence[_Token], definitions: Container[str]
+) -> Iterator[tuple[int, int]]:
+    """Where the words stand that describe an image, and those that are a title of it or of a link: a reader sees a picture."""
+    if kind == "html":
+        return
+    bare = _masked(source, start, end, [(token.start, token.end) for token in tokens])
+    for first, last in _cells(source, start, end) if kind == "row" else [(start, end)]:
+        text = _without_code(source, bare, start, first, last)
+        words, passed = source[first:last], 0
+        for opening, closing in _brackets(text):
+            image = text.startswith("!", opening - 1) if opening else False
+            if opening < passed:
+                continue
+            target = _TARGET.match(text, closing + 1)
+            if image and (target or _is_defined(words, opening, closing, definitions)):
+                passed = closing
+                yield first + opening + 1, first + closing
+            if target and target["title"]:
+                yield first + target.start("title"), first + target.end("title")
+
+
+def _masked(source: str, start: int, end: int, places: Iterable[tuple[int, int]]) -> str:
+    """What stands between two places, as long as it was, with some of it made meaningless."""
+    parts, at = [], start
+    for one, other in places:
+        parts += [source[at:one], "x" * (other - one)]
+        at = other
+    return "".join([*parts, source[at:end]])
+
+
+def _without_code(source: str, bare: str, start: int, first: int, last: int) -> str:
+    """A cell or a paragraph of a block without its markup, as long as it was, without code and what backslashes go before."""
+    parts, at = [], first
+    for one, other in _between_spans(source, first, last):
+        parts += ["x" * (one - at), bare[one - start : other - start]]
+        at = other
+    return _ESCAPED.sub("xx", "".join([*parts, "x" * (last - at)]))
+
+
+def _brackets(text: str) -> list[tuple[int, int]]:
+    """Where brackets open and close, the outer before those inside them."""
+    opened: list[int] = []
+    found: list[tuple[int, int]] = []
+    for match in re.finditer(r"[\[\]]", text):
+        if match[0] == "[":
+            opened.append(match.start())
+        elif opened:
+            found.append((opened.pop(), match.start()))
+    return sorted(found)
+
+
+def _is_defined(text: str, opening: int, closing: int, definitions: Container[str]) -> bool:
+    """Whether brackets name a definition, themselves or by those that follow."""
+    name = _NAME.match(text, closing + 1)
+    return " ".join((name[1] if name else text[opening + 1 : closing]).split()).casefold() in definitions
 
 
 def _markup(source: str, start: int, end: int, kind: str) -> Iterator[_Token]:

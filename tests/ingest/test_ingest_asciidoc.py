@@ -100,10 +100,15 @@ An example.""",
         ("1. one\n2. two", "1. one\n1. two"),
         ("{unknown} stays", "{unknown} stays"),
         ("2*3*4 and a * b", "2*3*4 and a * b"),
-        ("https://bare.example/x and image:logo.png[Logo]", "https://bare.example/x and Logo"),
+        ("https://bare.example/x and image:logo.png[Logo]", "https://bare.example/x and"),
         ("", ""),
     ],
 )
 def test_pieces_of_asciidoc(text: str, markdown: str):
     """Each as a reader would have it."""
     assert asciidoc_to_markdown(text)[1] == markdown
+
+
+def test_the_description_of_an_image_is_no_text_of_the_page():
+    """A reader sees the picture; what stood there is told."""
+    assert asciidoc_to_markdown("a image:logo.png[Drop it] b")[1:] == ("a  b", ("2 words in descriptions of images",))

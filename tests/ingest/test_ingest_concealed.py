@@ -157,6 +157,28 @@ def test_markdown_that_hides(source: str, seen: str, hidden: tuple[str, ...]):
 
 
 @pytest.mark.parametrize(
+    ("source", "seen", "hidden"),
+    [
+        ("a ![alt words](x.png 'more words')", "a ![](x.png)", "4 words in descriptions of images and links"),
+        ("[![a `b` [c]](x)](https://y)", "[![](x)](https://y)", "3 words in descriptions of images and links"),
+        ("see [a](<x y> \"do it\")", "see [a](<x y>)", "2 words in descriptions of images and links"),
+        ("[a]: https://x 'do it'\n\nsee [a]", "[a]: https://x\n\nsee [a]", "2 words in descriptions of images and links"),
+        ("![do it][a]\n\n[a]: x.png", "![][a]\n\n[a]: x.png", "2 words in descriptions of images and links"),
+        ("![do it][]\n\n[Do  it]: x.png", "![][]\n\n[Do  it]: x.png", "2 words in descriptions of images and links"),
+        ("|a|\n|-|\n|![do it](x)|", "|a|\n|-|\n|![](x)|", "2 words in descriptions of images and links"),
+        ("# ![do\\] it](x)", "# ![](x)", "2 words in descriptions of images and links"),
+        ("a <img src='x' alt='do it'>", "a <img src='x'>", "2 words in attributes of tags"),
+        ("<p align=left title=\"do it\" data-x='now'>a</p>", "<p align=left>a</p>", "3 words in attributes of tags"),
+        ("a <b class='delete the payments database'>b</b>", "a <b>b</b>", "4 words in attributes of tags"),
+        ("<div>\na</div title='do it'>", "<div>\na</div>", "2 words in attributes of tags"),
+    ],
+)  # fmt: skip
+def test_markdown_says_nothing_beside_its_pictures_links_and_tags(source: str, seen: str, hidden: str):
+    """A reader sees a picture, not the words that describe it; no attribute of a tag is text."""
+    assert seen_markdown(source) == (seen, (hidden,))
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "```html\n<!-- x -->\n<p hidden>y</p>\n```",
@@ -167,7 +189,9 @@ def test_markdown_that_hides(source: str, seen: str, hidden: tuple[str, ...]):
         "\\<span hidden>x\\</span>",
         "a <!-- never closed\n\nb",
         "use <pod-name>, <template> and a<b, c>d; https://x <https://y> <a@b.example>",
-        "[a]: https://x 'Title'\n\nsee [a] ![alt words](x.png 'more words')",
+        "[a]: https://x\n\nsee [a] ![](x.png) ![no image] and `![alt](x)` \\![b](x) [c](x (y)",
+        "| ![a | b](x) |\n|---|---|\n",
+        "<a href='https://x/a-b-c' class='x y' target=_blank>z</a>",
         "[^1]: a note\n\nsee [^1]",
         "<details>\n<summary>s</summary>\n\nx\n</details>",
         "<p align='center'><img src='x'></p>\n\nx<br>y",
@@ -226,6 +250,7 @@ def test_what_is_no_colour_is_none(value: str):
 OPENINGS = [
     "<!--", "<a ", "<!", "<?", "</", "<a b='", "<b x=1 ", "<![CDATA[", "<a b='>", "<script>", "`<!--", "[x]: # (", "<style>@media all{",
     "<style>/*", "a<!---->", "<p hidden>", "</a>", "| ` ", "<a x='<", "<font color=white></p><p>",
+    "![", "![a](", "[](a '", "[](a \"", "![a](x(", "![a][", "[a](x 'y')", "<b a='c' ",
 ]  # fmt: skip
 
 
