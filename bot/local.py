@@ -21,11 +21,11 @@ from bot.app import open_culprit_model, open_drafter, open_library, open_live, o
 from bot.card import Card, Step
 from bot.changes import ChangeSources
 from bot.investigation import Gathered, Investigator
-from core.errors import UsageError
+from core.errors import RundownError, UsageError
 from core.model import Incident, from_unix, to_json
 from core.redaction import redact_json
 from core.settings import Settings, read_settings
-from core.store import open_store
+from core.store import Store, open_store
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -319,10 +319,7 @@ def forget_sources(specs: Sequence[str]) -> dict[str, int]:
     store = open_store(settings.store_url)
     known = list(store.sources())
     with open_library(settings, store) as library:
-        chosen = {
-            spec: [name for name in known if name == spec or name.endswith(f":{Path(spec).absolute()}")]
-            for spec in specs
-        }
+        chosen = {spec: _names_of(spec, known, store, settings) for spec in specs}
         for spec, names in chosen.items():
             if not names:
                 raise UsageError(
@@ -334,6 +331,23 @@ def forget_sources(specs: Sequence[str]) -> dict[str, int]:
         for name in gone:
             store.forget_sync(name)
         return gone
+
+
+def _names_of(spec: str, known: Sequence[str], store: Store, settings: Settings) -> list[str]:
+    """Which of the indexed sources a spec means: by name, by a path however it was typed, or by what opened it."""
+    from ingest.sources import open_source
+
+    kind, _, rest = spec.partition(":")
+    typed = {spec, f"{kind}:{Path(rest).expanduser().absolute()}"}
+    path = f":{Path(spec).expanduser().absolute()}"
+    synced = {name for name, last in store.syncs().items() if last.spec == spec}
+    named = [name for name in known if name in typed | synced or name.endswith(path)]
+    if named:
+        return named
+    with contextlib.suppress(RundownError):  # it may be gone, or configured no more
+        opened = open_source(spec, settings).name
+        return [name for name in known if name == opened]
+    return []
 
 
 def _told(report: SyncReport) -> str:
