@@ -69,6 +69,9 @@ class GitSource:
         with self._opened() as repo:
             base, times = self._docs_url or forge_page(repo), _Times(repo, held)
             for entry in _entries(repo):
+                if (misnamed := _misnamed(entry.path)) is not None:
+                    yield misnamed
+                    continue
                 content = " ".join((READING, entry.mode, entry.sha, base or "-"))
                 if times.holds(entry.path, content):
                     yield Held(doc_id=entry.path)
@@ -185,6 +188,16 @@ def _entries(repo: Repo) -> Iterator[_Entry]:
         hidden = any(part.startswith(".") or part == "node_modules" for part in path.split("/"))
         if kind == "blob" and is_document(path) and not hidden:
             yield _Entry(path=path, mode=mode, sha=sha, size=int(size))
+
+
+def _misnamed(path: str) -> Skipped | None:
+    """Why a file cannot have an id: git keeps names as bytes, and these are no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        printable = path.encode(errors="backslashreplace").decode()
+        return Skipped(doc_id=printable, reason="its name is not UTF-8")
+    return None
 
 
 def _changed_at(repo: Repo, commits: str) -> dict[str, datetime]:

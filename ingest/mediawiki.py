@@ -71,11 +71,19 @@ def open(rest: str, settings: Settings) -> MediaWikiSource:
         UsageError: that is no address.
         SettingsError: the readers in the settings are no principals.
     """
-    url, chosen = urldefrag(rest.strip())
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    try:
+        url, chosen = urldefrag(rest.strip())
+        why = (
+            ""
+            if urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname
+            else "it is no http or https address"
+        )
+    except ValueError as error:
+        url, chosen, why = "", "", f"it is no address: {error}"
+    if why:
         raise UsageError(
             f"cannot read a wiki at {rest!r}",
-            why="it is no http or https address",
+            why=why,
             way_out="give the address of its api.php, as its Special:Version names it: mediawiki:https://wiki.example.org/w/api.php",
         )
     password = settings.mediawiki_password

@@ -190,8 +190,8 @@ class MediaWikiClient:
         """What it answered; or how long to wait, and why."""
         try:
             response = self._http.post(self.url, data=sent) if post else self._http.get(self.url, params=sent)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            return backoff_s, type(error).__name__
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            return backoff_s, _said(error)
         wait_s = _retry_after(response, backoff_s)
         if response.status_code == 429 or response.status_code >= 500:
             return self._patience(wait_s), f"HTTP {response.status_code}"
@@ -244,6 +244,11 @@ def dig(body: Mapping[str, Any], *names: str) -> Any:
             way_out="check that the address is the api.php of MediaWiki 1.27 or newer",
         )
     return found
+
+
+def _said(error: Exception) -> str:
+    """Why there is no answer, in words where the name of the failure does not tell."""
+    return "its answer cannot be decompressed" if isinstance(error, httpx.DecodingError) else type(error).__name__
 
 
 def _merge(whole: dict[str, Any], part: Mapping[str, Any]) -> None:

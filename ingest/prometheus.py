@@ -46,6 +46,7 @@ _LABEL = re.compile(r"\{\{-?\s*(?:(?:\$labels|\.Labels)\.(\w+)|\$(labels))\s*(?:
 _VALUE = re.compile(
     r"\{\{-?\s*(?:(?:humanize\w*|printf\s+\"[^\"]*\")\s+)?(?:\$value|\.Value|\$externalLabels\.(\w+))\s*(?:\|[^{}]*)?-?\}\}"
 )
+_ALERTNAME = re.compile(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}")
 _MARKUP = re.compile(r"^([ \t]*)(#|=|---|```|~~~)", re.MULTILINE)
 
 
@@ -359,7 +360,7 @@ def _runbook(rule: _Rule) -> str | None:
     """The page that the annotations name: an address, or the path of a document."""
     by_letters = {_letters(name): value for name, value in reversed(list(rule.annotations.items()))}
     for name in _RUNBOOK:
-        value = re.sub(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}", rule.name, by_letters.get(name, ""))
+        value = _ALERTNAME.sub(lambda _: rule.name, by_letters.get(name, ""))
         if match := re.search(r"https?://[^\s<>\"'|)\]]+", value):
             found = match[0].rstrip(".,;")
         elif re.fullmatch(

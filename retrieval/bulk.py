@@ -7,6 +7,7 @@ Does not: score anything.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 from core.errors import CaseError
 from retrieval.answering import ANSWERS
 from retrieval.retriever import Retriever
+
+#: JSON can write half of a character; no text in UTF-8 can hold it.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def search_file(
@@ -38,9 +42,11 @@ def search_file(
         How many queries were answered.
 
     Raises:
-        CaseError: a line cannot be read; named by file and number. Nothing is written then.
+        CaseError: a line cannot be read; named by file and number. Or `out` cannot be written. Nothing is written then.
         IndexUnavailable: the index does not answer.
     """
+    if out.is_dir():
+        raise CaseError(f"cannot write {str(out)!r}", why="it is a folder", way_out="give the path of a file in it")
     asked = list(_read(queries))
     part = out.with_name(f"{out.name}.part")
     try:
@@ -96,5 +102,11 @@ def _parse(line: str, where: str) -> dict[str, Any]:
                 f"cannot read the query at {where}",
                 why=f"{name!r} is missing" if value is None else f"{name!r} is not text",
                 way_out=way_out,
+            )
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise CaseError(
+                f"cannot read the query at {where}",
+                why=f"{name!r} holds half a character: a surrogate such as \\ud83d without its other half",
+                way_out="write both halves, or the character itself in UTF-8",
             )
     return query
