@@ -118,7 +118,9 @@ class Server:
             invite=Responders(self._rest, self.client).invite if self._rest is not None else None,
         )
         self.workflow = Workflow(self.steps, self.store, self.settings)
-        self.syncs = SyncQueue(self._sync_source, workers=self.settings.sync_workers, worker=self.settings.worker)
+        # One a source: of two services that are read for the first time, neither holds up what a folder closed.
+        workers = max(self.settings.sync_workers, len(self._document_specs()))
+        self.syncs = SyncQueue(self._sync_source, workers=workers, worker=self.settings.worker)
         self.intake = Intake(self.store, self.workflow.wake)
         self.poller = self._make_poller()
         desk = Desk(
@@ -229,8 +231,9 @@ class Server:
         chores: list[tuple[float, Callable[[], object], str]] = [
             (SWEEP_S, self._sweep, "sweep"),
             (RECHECK_S, self.steps.recheck, "check of who may read what is shown"),
-            (self.settings.sync_s, self._sync, "sync of documents and histories"),
+            (self.settings.sync_s, self._sync, "sync of histories"),
             (POLL_S, self._notice, "look at which index answers"),
+            (min(POLL_S, self.settings.sync_s), self._sync_documents, "sync of documents"),
         ]
         if self.poller is not None:
             poller = self.poller
@@ -244,13 +247,11 @@ class Server:
         attempt("sending what waits", self.steps.resend)
 
     def _sync(self) -> None:
-        """Open what is not open yet, then read what changed. A part that is down is tried again next time."""
-        opened = self._keep("documents", self._open_documents)
+        """Open what is not open yet, then read what changed in git and Slack. A part that is down is tried again next time."""
+        self._keep("documents", self._open_documents)
         self._keep("commits", self._sync_commits)
         self._keep("channels", self.channels.join_listed)
         attempt("looking up names in Slack", self.names.look_up)
-        if opened:  # last: the first reading of a year of past incidents takes a minute
-            self._keep("sync of documents", self._sync_documents)
 
     def _open_documents(self) -> None:
         if self.library is None:
@@ -259,9 +260,21 @@ class Server:
             )
         self.library.current().retriever.warm()
 
-    def _sync_documents(self) -> None:
+    def _document_specs(self) -> list[str]:
         past = [] if self._past_incidents is None else [PAST_INCIDENTS]
-        self.syncs.sync([*self.settings.docs, *past, OWN_INCIDENTS])
+        return [*self.settings.docs, *past, OWN_INCIDENTS]
+
+    def _sync_documents(self) -> None:
+        """Begin the sync of each source that is due, and remember whether all went well. It waits for none of them."""
+        if self.library is None or self._down["documents"] != "ok":
+            return
+        begin = partial(self.syncs.keep_up, self._document_specs(), every_s=self.settings.sync_s)
+        ended, gap = attempt("sync of documents", begin)
+        refused = [f"{spec}: {why}" for spec, why in (ended or {}).items() if why]
+        if gap or refused:
+            self._down["sync of documents"] = f"degraded: {gap or '; '.join(refused)}"
+        elif ended and None not in ended.values():  # before, nothing is known of it
+            self._down["sync of documents"] = "ok"
 
     def _sync_source(self, spec: str) -> None:
         """One source, in a worker of the queue. What a killed process left there may come before the index is open."""
@@ -273,7 +286,7 @@ class Server:
     def _notice(self) -> None:
         """Take up a rebuilt index, and bring it to what the sources hold now."""
         if self.library is not None and self.library.refresh():
-            self._keep("sync of documents", self._sync_documents)
+            self.syncs.hurry()
 
     def _sync_commits(self) -> None:
         """Read new commits. A repository that could not be opened is tried again every time."""

@@ -1,26 +1,29 @@
 """Many sources synced at the same time, in workers that a kill does not lose.
 
 Does: sync one source and write down how it went; sync several in threads that share one index; hand them, one workflow a
-source, to the durable queue that all processes on one database take from.
-Does not: open the index or the model, or decide when to sync.
+source, to the durable queue that all processes on one database take from, each again some seconds after it ended.
+Does not: open the index or the model, or decide how often to sync.
 
 Which of the two: a command syncs in threads, and is run again if it is killed; the manifest knows what is done. `rundown serve`
 uses the queue: what it was syncing when it was killed goes on when it is back, and a source that is already being synced, here
-or by another process, is not begun twice. With the embedded index workers are threads of the one process that holds it; with a
+or by another process, is not begun twice. No source waits for another: one that takes an hour to read the first time holds up no
+page that another source closed. With the embedded index workers are threads of the one process that holds it; with a
 Qdrant server and Postgres every process of `rundown serve` takes its share.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from core.errors import RundownError, StoreError, Unavailable
+from core.errors import RundownError, StoreError
 from ingest.sync import Ingestor, SyncReport
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ POLL_S = 1.0
 LOST_AFTER_S, ABANDONED_AFTER_S = 30.0, 6 * 3600.0
 #: How long a finished sync is remembered.
 REMEMBERED = timedelta(hours=1)
+#: What a workflow is called that has not ended.
+_UNDER_WAY = ("ENQUEUED", "PENDING", "DELAYED")
 
 
 def sync_source(
@@ -89,6 +94,18 @@ def sync_together(
     return found, refused
 
 
+@dataclass(kw_only=True)
+class _Turn:
+    """Where one source stands."""
+
+    #: The workflow that syncs it; None between two.
+    workflow_id: str | None = None
+    #: When the next may begin, on the monotonic clock.
+    due_at: float = 0.0
+    #: Why the last one failed, "" if it did not; None before the first has ended.
+    refused: str | None = None
+
+
 class SyncQueue:
     """The durable queue of syncs: one workflow a source, so many at the same time in each process.
 
@@ -104,6 +121,8 @@ class SyncQueue:
         self._sync, self._workers, self._worker = sync, workers, worker
         #: Ids of the workflows that have a thread in this process.
         self._running: set[str] = set()
+        self._turns: dict[str, _Turn] = {}
+        self._lock = threading.Lock()
         self._workflow = self._register()
 
     def launch(self) -> None:
@@ -114,32 +133,58 @@ class SyncQueue:
             SYNCS, worker_concurrency=self._workers, polling_interval_sec=POLL_S, on_conflict="always_update"
         )
 
-    def sync(self, specs: Sequence[str]) -> None:
-        """Have every source synced, and wait until each is. One that is waiting or under way is not begun again.
+    def keep_up(self, specs: Sequence[str], *, every_s: float) -> dict[str, str | None]:
+        """Begin the sync of every source that is due, and wait for none. To be called every few seconds.
 
-        Raises:
-            Unavailable: some could not be synced, with the reason of each.
+        One that is waiting or under way, here or in another process, is not begun again.
+
+        Args:
+            every_s: seconds from the end of a source's sync to the next of the same source.
+
+        Returns:
+            Of each source why its last sync failed, "" if it did not, None while its first one has not ended.
         """
-        handles = {spec: self._enqueue(spec) for spec in dict.fromkeys(specs)}
-        refused = {spec: reason for spec, handle in handles.items() if (reason := handle.get_result())}
-        self._forget_finished()
-        if refused:
-            raise Unavailable(
-                "some documents could not be synced",
-                why="; ".join(f"{spec}: {reason}" for spec, reason in refused.items()),
-            )
+        with self._lock:
+            for spec in dict.fromkeys(specs):
+                self._tend(spec, self._turns.setdefault(spec, _Turn()), every_s)
+            return {spec: self._turns[spec].refused for spec in specs}
 
-    def _enqueue(self, spec: str) -> Any:
+    def hurry(self) -> None:
+        """Have every source synced that is not being synced, whenever its turn would have been."""
+        with self._lock:
+            for turn in self._turns.values():
+                turn.due_at = 0.0
+
+    def _tend(self, spec: str, turn: _Turn, every_s: float) -> None:
+        """Look at a sync that was begun, or begin one that is due."""
+        from dbos import DBOS
+
+        if turn.workflow_id is not None:
+            status = DBOS.get_workflow_status(turn.workflow_id)
+            if status is not None and status.status in _UNDER_WAY:
+                self._resume_if_lost(status)
+                return
+            turn.workflow_id, turn.due_at = None, time.monotonic() + every_s
+            turn.refused = _why_refused(status)
+            if turn.refused:
+                log.warning("%s could not be synced: %s", spec, turn.refused)
+        if time.monotonic() >= turn.due_at:
+            self._forget_finished()
+            turn.workflow_id = self._enqueue(spec)
+
+    def _enqueue(self, spec: str) -> str:
         from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
         once = SetEnqueueOptions(deduplication_id=f"sync:{spec}", duplication_policy="return-existing")
         with SetWorkflowID(f"sync:{spec}:{uuid.uuid4().hex}"), once:
-            handle = DBOS.enqueue_workflow(SYNCS, self._workflow, spec)
-        status = handle.get_status()
+            return str(DBOS.enqueue_workflow(SYNCS, self._workflow, spec).workflow_id)
+
+    def _resume_if_lost(self, status: Any) -> None:
+        from dbos import DBOS
+
         if status.status == "PENDING" and self._is_lost(status):
             log.warning("%s had lost its thread and begins again", status.workflow_id)
             DBOS.resume_workflow(status.workflow_id)
-        return handle
 
     def _is_lost(self, status: Any) -> bool:
         """Whether nobody works on a workflow that counts as under way."""
@@ -185,3 +230,12 @@ class SyncQueue:
 
         registered: Callable[[str], str] = DBOS.workflow(name="sync")(sync)
         return registered
+
+
+def _why_refused(status: Any) -> str:
+    """Why a sync that has ended failed; "" if it did not, or nobody remembers it."""
+    if status is None:
+        return ""
+    if status.status == "SUCCESS":
+        return str(status.output or "")
+    return f"its workflow ended as {status.status}: {status.error}"

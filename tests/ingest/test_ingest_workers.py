@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from core.errors import DocumentError, Unavailable
+from core.errors import DocumentError
 from core.model import Document, Tier
 from core.settings import read_settings
 from core.store import Store
@@ -94,6 +95,21 @@ def opened(queue: SyncQueue) -> SyncQueue:
     return queue
 
 
+def kept_up(
+    queue: SyncQueue, specs: Sequence[str], until: Callable[[dict[str, str | None]], bool], *, every_s: float = 60.0
+) -> dict[str, str | None]:
+    """Looks again and again, as a server does, until what is told of the sources is so."""
+    end = time.monotonic() + 30
+    while not until(told := queue.keep_up(specs, every_s=every_s)):
+        assert time.monotonic() < end, told
+        time.sleep(0.05)
+    return told
+
+
+def all_ended(told: dict[str, str | None]) -> bool:
+    return None not in told.values()
+
+
 @pytest.mark.usefixtures("database")
 def test_the_queue_syncs_so_many_at_a_time_and_each_source_once():
     """Two callers who want the same sources share one sync of each; what fails is told by name."""
@@ -110,25 +126,48 @@ def test_the_queue_syncs_so_many_at_a_time_and_each_source_once():
             raise ZeroDivisionError("a defect")
 
     queue = opened(SyncQueue(sync, workers=2, worker="rundown"))
-    told: list[str] = []
-
-    def ask() -> None:
-        try:
-            queue.sync(["a", "b", "c", "d"])
-        except Unavailable as error:
-            told.append(str(error))
-
-    callers = [threading.Thread(target=ask) for _ in range(2)]
+    specs = ["a", "b", "c", "d"]
+    callers = [threading.Thread(target=queue.keep_up, args=(specs,), kwargs={"every_s": 60}) for _ in range(2)]
     for caller in callers:
         caller.start()
     both = [started.acquire(timeout=30), started.acquire(timeout=30), started.acquire(timeout=0.3)]
     go.set()
-    for caller in callers:
-        caller.join(60)
+    told = kept_up(queue, specs, all_ended)
 
-    assert (both, sorted(done)) == ([True, True, False], ["a", "b", "c", "d"])
-    assert told == [told[0]] * 2
-    assert all(part in told[0] for part in ("c: cannot read 'c': it is gone", "d: ZeroDivisionError: a defect"))
+    assert (both, sorted(done)) == ([True, True, False], specs)
+    assert told == {"a": "", "b": "", "c": "cannot read 'c': it is gone.", "d": "ZeroDivisionError: a defect"}
+
+
+@pytest.mark.usefixtures("database")
+def test_a_slow_source_holds_up_no_other():
+    """While one is read for the first time, another is synced again and again; the slow one is not begun twice."""
+    done: list[str] = []
+    go = threading.Event()
+
+    def sync(spec: str) -> None:
+        done.append(spec)
+        if spec == "slow":
+            go.wait(30)
+
+    queue = opened(SyncQueue(sync, workers=2, worker="rundown"))
+    told = kept_up(queue, ["slow", "quick"], lambda _: done.count("quick") >= 3, every_s=0.1)
+    go.set()
+    kept_up(queue, ["slow", "quick"], all_ended)
+
+    assert (told, done.count("slow")) == ({"slow": None, "quick": ""}, 1)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_source_whose_turn_is_far_off_may_be_hurried():
+    """As when a rebuilt index took over."""
+    done: list[str] = []
+    queue = opened(SyncQueue(done.append, workers=1, worker="rundown"))
+    kept_up(queue, ["a"], all_ended)
+    kept_up(queue, ["a"], all_ended)
+    queue.hurry()
+    kept_up(queue, ["a"], lambda _: len(done) == 2)
+
+    assert done == ["a", "a"]
 
 
 PROGRAM = """
@@ -155,7 +194,7 @@ queue = SyncQueue(sync, workers=1, worker=settings.worker)
 DBOS.launch()
 queue.launch()
 if die:
-    queue.sync(["a", "b", "c"])
+    queue.keep_up(["a", "b", "c"], every_s=60)
 print(done.wait(30))
 DBOS.destroy()
 """
