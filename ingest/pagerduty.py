@@ -36,8 +36,8 @@ def open(rest: str, settings: Settings) -> PagerDutySource:
     Raises:
         SettingsError: no REST key is configured.
     """
-    named = tuple(part.strip() for part in rest.split("+") if part.strip())
-    return PagerDutySource(open_client(settings), services=named or settings.pagerduty_services)
+    named = tuple(sorted({part.strip() for part in rest.split("+") if part.strip()}))
+    return PagerDutySource(open_client(settings), services=named or settings.pagerduty_services, scope="+".join(named))
 
 
 def _now() -> datetime:
@@ -50,6 +50,7 @@ class PagerDutySource:
     Args:
         client: PagerDuty's REST API.
         services: service ids to ask for; all by default.
+        scope: what tells this source from others of the same account; "" for the one that the settings describe.
         days: how far back to look.
         clock: the present.
     """
@@ -59,18 +60,19 @@ class PagerDutySource:
         client: PagerDutyClient,
         *,
         services: Sequence[str] = (),
+        scope: str = "",
         days: float = 365.0,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        self._client, self._days, self._clock = client, days, clock
-        self._scope: dict[str, Any] = {"statuses[]": ["resolved"], "sort_by": "created_at:asc"}
+        self._client, self._scope, self._days, self._clock = client, scope, days, clock
+        self._asked: dict[str, Any] = {"statuses[]": ["resolved"], "sort_by": "created_at:asc"}
         if services:
-            self._scope["service_ids[]"] = list(services)
+            self._asked["service_ids[]"] = list(services)
 
     @property
     def name(self) -> str:
-        """ "pagerduty:" and the API's host."""
-        return f"pagerduty:{urlsplit(self._client.url).hostname}"
+        """ "pagerduty:", the API's host, and "#" with the scope if there is one."""
+        return f"pagerduty:{urlsplit(self._client.url).hostname}{'#' if self._scope else ''}{self._scope}"
 
     def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
         """Every resolved incident, oldest first. Three requests for each that is not held, so about an incident a second.
@@ -94,7 +96,7 @@ class PagerDutySource:
     def _resolved(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
         """The incidents of one range, oldest first, asked for in halves where PagerDuty would not give them all."""
         window = {"since": since.isoformat(), "until": until.isoformat()}
-        found = list(self._client.pages("/incidents", "incidents", {**self._scope, **window}, background=True))
+        found = list(self._client.pages("/incidents", "incidents", {**self._asked, **window}, background=True))
         if len(found) < LIST_END:
             return found
         if until - since <= _SHORTEST:

@@ -66,7 +66,22 @@ def sync_source(
             store.note_sync(source.name, spec=spec, began_at=began_at, error=str(error))
         raise
     store.note_sync(source.name, spec=spec, began_at=began_at)
+    _forget_old_name(store, ingestor, source.name, spec)
     return report
+
+
+def _forget_old_name(store: Store, ingestor: Ingestor, name: str, spec: str) -> None:
+    """Forget what a source left under the name it had before its scope was part of that: nobody would ever sync it again.
+
+    Once every "pagerduty:P1" and "pagerduty:P2" was called by its host alone.
+    """
+    old = name.partition("#")[0]
+    last = store.syncs().get(old) if old != name else None
+    if last is not None and last.spec == spec:
+        log.warning(
+            "%s is called %s from now on: forgetting %s documents under the old name", old, name, ingestor.forget(old)
+        )
+        store.forget_sync(old)
 
 
 def sync_together(
