@@ -13,6 +13,7 @@ A source promises three things that syncing with deletes rests on:
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -110,6 +111,25 @@ def what_is_read(name: str) -> str:
     """Which kinds of file a source of that name reads, in words; "" for a service."""
     kind = name.partition(":")[0]
     return str(importlib.import_module(_FILES[kind]).READS) if kind in _FILES else ""
+
+
+def is_there(name: str) -> bool:
+    """Whether a source of files that lists no document is there all the same, by its name.
+
+    An unmounted disk is an empty folder. One with other files is mounted, and so is a work tree; a repository that is
+    read at its HEAD has one.
+    """
+    kind, _, path = name.partition(":")
+    if kind == "git":
+        return True
+    if kind not in _FILES:
+        return False
+    root = Path(path)
+    return (
+        root.is_file()
+        or (root / ".git").exists()
+        or any(not file.startswith(".") for _, _, files in os.walk(root) for file in files)
+    )
 
 
 def open_source(spec: str | Path, settings: Settings | None = None) -> Source:

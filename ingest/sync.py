@@ -30,7 +30,7 @@ from core.errors import DocumentError, RundownError
 from core.model import Document, to_json
 from ingest.chunking import VERSION as CUT
 from ingest.chunking import Piece, cut
-from ingest.sources import Held, Listed, Skipped, Source
+from ingest.sources import Held, Listed, Skipped, Source, is_there
 from retrieval.chunk import Chunk, Vectors, space_of
 from retrieval.embedding import Embedder
 from retrieval.index import VectorIndex
@@ -318,11 +318,12 @@ class _Run:
         """Forget what the source no longer holds.
 
         Raises:
-            DocumentError: it holds nothing any more and does not say why, which is more often a missing mount than a wish.
+            DocumentError: it holds nothing any more, does not say why, and cannot be seen to be there: more often a missing
+                mount than a wish.
         """
         gone = self._known - self._kept
         closed = any(item.doc_id.endswith("/") and not item.unreadable for item in self.report.skipped)
-        if gone and not self._kept and not closed:
+        if gone and not self._kept and not closed and not is_there(self._source):
             raise DocumentError(
                 f"{self._source!r} holds no document any more",
                 why=f"{len(gone)} are indexed from it, and none of them was found",

@@ -40,6 +40,8 @@ POLL_S = 1.0
 LOST_AFTER_S, ABANDONED_AFTER_S = 30.0, 6 * 3600.0
 #: How long a finished sync is remembered.
 REMEMBERED = timedelta(hours=1)
+#: After how long without a sync that went well a source's documents are told of as out of date.
+STALE = timedelta(hours=24)
 #: What a workflow is called that has not ended.
 _UNDER_WAY = ("ENQUEUED", "PENDING", "DELAYED")
 
@@ -64,6 +66,7 @@ def sync_source(
     except RundownError as error:
         if not isinstance(error, StoreError):
             store.note_sync(source.name, spec=spec, began_at=began_at, error=str(error))
+            _tell_of_long_failure(store, source.name)
         raise
     store.note_sync(source.name, spec=spec, began_at=began_at)
     _forget_old_name(store, ingestor, source.name, spec)
@@ -82,6 +85,22 @@ def _forget_old_name(store: Store, ingestor: Ingestor, name: str, spec: str) -> 
             "%s is called %s from now on: forgetting %s documents under the old name", old, name, ingestor.forget(old)
         )
         store.forget_sync(old)
+
+
+def _tell_of_long_failure(store: Store, name: str) -> None:
+    """Say aloud that pages answer with the text and the readers they had a day ago or more. They may be private by now."""
+    last = store.syncs().get(name)
+    if last is None or last.synced_at is None or datetime.now(UTC) - last.synced_at < STALE:
+        return
+    if count := store.sources().get(name, 0):
+        log.error(
+            "%s has not been synced since %s: what is indexed of it still answers, with the readers of then (documents: %s). "
+            "If it is gone for good, take them out: rundown ingest --forget '%s'",
+            name,
+            f"{last.synced_at:%Y-%m-%d %H:%M} UTC",
+            count,
+            name,
+        )
 
 
 def sync_together(
