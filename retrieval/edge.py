@@ -29,8 +29,8 @@ from retrieval.chunk import (
     Seen,
     Vectors,
     View,
+    by_tier,
     document_of,
-    other_tiers,
     refuse_other_length,
     refuse_other_space,
     to_payload,
@@ -115,8 +115,8 @@ class EdgeIndex(Reading):
             return [[] for _ in views]
         requests = [
             q.QueryRequest(
-                limit=limit,
-                filter=self._filter(view.within(wanted), scope.before),
+                limit=view.most or limit,
+                filter=self._filter(view.within(wanted), scope.before, view.by),
                 query=q.Query.Nearest(_vector(view.vector), using=view.by),
                 params=_precise() if view.by == "meaning" else None,
                 with_payload=False,
@@ -265,11 +265,10 @@ class EdgeIndex(Reading):
         nothing: list[Any] = []
         return self._ask(lambda shard: shard.retrieve(piece_ids, True, ["meaning"]), nothing)
 
-    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None) -> Any:
+    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None, by: str | None = None) -> Any:
         import qdrant_edge as q
 
-        others = other_tiers(wanted.get("tier"))
-        kept = [(name, values) for name, values in wanted.items() if name != "tier"]
+        kept, others = by_tier(wanted, by)
         must: list[Any] = [q.FieldCondition(name, match=q.MatchAny(values)) for name, values in kept]
         must_not: list[Any] = [q.FieldCondition("tier", match=q.MatchAny(others))] if others else []
         if before is not None:

@@ -2,7 +2,7 @@
 
 Does: turn an alert's `runbook_url`, and a document's address or id, into keys that are equal when they name one page: whatever
 the forge's view of a file, the wiki's form of an address, or the site a file was published to.
-Does not: fetch an address, follow a redirect, or decide which document is best; the caller compares keys.
+Does not: fetch an address, follow a redirect, or look documents up; the caller brings the keys of those that are held.
 
 A key opens with how much an equal one proves, strongest first:
 
@@ -14,7 +14,7 @@ A key opens with how much an equal one proves, strongest first:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 #: The kinds of key, strongest first, and what an equal one is worth, in [0, 1].
@@ -86,6 +86,43 @@ def same_place(one: Iterable[str], other: Iterable[str]) -> float:
     """How sure it is that two lists of keys are of one page: the worth of the strongest key they share, 0.0 for none."""
     shared = set(one) & set(other)
     return max((STRENGTH[key.partition(":")[0]] for key in shared), default=0.0)
+
+
+def telling(keys: Iterable[str]) -> list[str]:
+    """The keys that prove something on their own: all but names."""
+    return [key for key in keys if not key.startswith("name:")]
+
+
+def which_page(url: str, held: Sequence[Iterable[str]]) -> int | None:
+    """Which of the documents held an address names: its place in the list, or None if none of them, or there is no telling.
+
+    The same page may be held twice, and then the first is as good as the other. But the same file name in two repositories is
+    two pages: a wrong runbook at night is worse than none, so nothing is guessed.
+
+    Args:
+        url: for example a rule's `runbook_url`.
+        held: of each document the keys of its address and its id, in an order that is the same each time.
+    """
+    named = telling(place_keys(url))
+    proofs = [same_place(named, keys) for keys in held]
+    best = max(proofs, default=0.0)
+    if best == 0.0:
+        return None
+    equal = [place for place, proof in enumerate(proofs) if proof == best]
+    if best == STRENGTH["page"] or len(equal) == 1:
+        return equal[0]
+    beside = [place for place in equal if _same_site(named, held[place])]
+    return beside[0] if len(beside) == 1 else None
+
+
+def _same_site(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Whether two lists of keys have an address in the same repository, or on the same host where that is no forge."""
+
+    def sites(keys: Iterable[str]) -> set[tuple[str, ...]]:
+        pages = [key.removeprefix("page:").split("/") for key in keys if key.startswith("page:")]
+        return {tuple(steps[: 3 if _FORGE_HOST.search(steps[0]) else 1]) for steps in pages}
+
+    return not sites(one).isdisjoint(sites(other))
 
 
 def _page_of(host: str, address: SplitResult) -> tuple[str, str, tuple[str, ...]]:

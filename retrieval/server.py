@@ -26,8 +26,8 @@ from retrieval.chunk import (
     Seen,
     Vectors,
     View,
+    by_tier,
     document_of,
-    other_tiers,
     refuse_other_length,
     refuse_other_space,
     to_payload,
@@ -129,8 +129,8 @@ class ServerIndex(Reading):
             m.QueryRequest(
                 query=_vector(view.vector),
                 using=view.by,
-                filter=self._filter(view.within(wanted), scope.before),
-                limit=limit,
+                filter=self._filter(view.within(wanted), scope.before, view.by),
+                limit=view.most or limit,
                 params=self._precise(view),
                 with_payload=DOCUMENT_FIELDS,
             )
@@ -222,11 +222,10 @@ class ServerIndex(Reading):
                 return []
             return list(self._client.retrieve(self._name, piece_ids, with_payload=True, with_vectors=["meaning"]))
 
-    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None) -> Any:
+    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None, by: str | None = None) -> Any:
         from qdrant_client import models as m
 
-        others = other_tiers(wanted.get("tier"))
-        kept = [(name, values) for name, values in wanted.items() if name != "tier"]
+        kept, others = by_tier(wanted, by)
         must: list[Any] = [m.FieldCondition(key=name, match=m.MatchAny(any=values)) for name, values in kept]
         must_not: list[Any] = [m.FieldCondition(key="tier", match=m.MatchAny(any=others))] if others else []
         if before is not None:
