@@ -21,7 +21,7 @@ from core.model import Draft, Evidence, Incident, Ranking, Section, Tier, from_j
 from core.redaction import redact_json
 from core.text import strip_hidden
 from ranking.events import ChangeEvent
-from retrieval.places import STRENGTH, place_keys, same_place
+from retrieval.places import STRENGTH, place_keys, same_place, section_key
 from retrieval.recall import recall
 from retrieval.similar import Similar, find_similar
 from retrieval.story import areas_of
@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 #: How much is shown: enough to act on, little enough to read at night.
 GUIDES, PAST, STORY = 4, 3, 3
+#: Where it is written what to do.
+_GUIDE_TIERS = (Tier.RUNBOOK, Tier.WIKI)
 #: A section shorter than so many characters holds a date or a name, not a story.
 WORDS = 40
 #: Probabilities of answering that are no further apart count as alike: one in ten is less than the search can tell.
@@ -139,18 +141,19 @@ class Investigator:
         guides, gap, whole = self.search(
             incident.text,
             incident,
-            tiers=(Tier.RUNBOOK, Tier.WIKI),
+            tiers=_GUIDE_TIERS,
             limit=GUIDES,
             before=incident.created_at,
             audience=audience,
         )
-        guides = self._completed(guides, incident, audience)
-        guides.sort(key=lambda item: not _is_named(item, incident))
+        guides, named_gap = self._named_first(guides, incident, audience)
+        guides = self._completed(guides[:GUIDES], incident, audience)
+        gap = gap or named_gap
         similar, past_gap = attempt("search for similar incidents", lambda: self._similar(incident, audience))
         found = Gathered(
             evidence=tuple(replace(item, id=f"E{place}") for place, item in enumerate(guides, start=1)),
             gaps=tuple(dict.fromkeys(filter(None, (gap, None if gap else past_gap)))),
-            whole=whole and past_gap is None,
+            whole=whole and named_gap is None and past_gap is None,
         )
         found = self._with_past(found, similar, incident, audience) if similar else found
         return replace(found, seconds=time.monotonic() - started)
@@ -233,6 +236,26 @@ class Investigator:
         """
         retriever = self._documents() if pieces else None
         return retriever.readable(pieces, audience) if retriever else frozenset()
+
+    def _named_first(
+        self, found: list[Evidence], incident: Incident, audience: Audience
+    ) -> tuple[list[Evidence], str | None]:
+        """With the page that the alert itself names first, whether the search found it or not; and what was not looked up.
+
+        Somebody wrote that address down for this very alert. Of thirty pages that read alike the search may miss the one.
+        """
+
+        def act() -> list[Evidence]:
+            retriever, url = self._documents(), incident.runbook_url
+            bounds: dict[str, Any] = {"before": incident.created_at, "audience": audience, "tiers": _GUIDE_TIERS}
+            return retriever.named(url, **bounds) if retriever and url else []
+
+        sections, gap = attempt("reading the runbook that the alert names", act)
+        if not sections:
+            return sorted(found, key=lambda item: not _is_named(item, incident)), gap
+        pieces = {item.id for item in sections}
+        own = [item for item in found if item.id in pieces]
+        return [_opening(sections, own, incident), *(item for item in found if item.id not in pieces)], gap
 
     def _completed(self, found: list[Evidence], incident: Incident, audience: Audience) -> list[Evidence]:
         """The first document found with the sections that tell what to do, or what helped.
@@ -348,6 +371,14 @@ def attempt(what: str, act: Callable[[], T]) -> tuple[T | None, str | None]:
     except Exception as error:
         log.exception("%s failed in a way nobody foresaw", what)
         return None, f"{what.capitalize()} failed: {type(error).__name__}"
+
+
+def _opening(sections: Sequence[Evidence], found: Sequence[Evidence], incident: Incident) -> Evidence:
+    """The section of the named page to show first: the one that the address points at, or that was found, or that tells something."""
+    meant = section_key(incident.runbook_url or "")
+    pointed = [item for item in sections if meant and item.section and section_key(item.section[-1]) == meant]
+    told = [item for item in sections if len(item.text) >= WORDS]
+    return (*pointed, *found, *told, *sections)[0]
 
 
 def _is_named(item: Evidence, incident: Incident) -> bool:
