@@ -136,7 +136,8 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], str, str]:
     another key.
     """
     whole = text
-    text = re.sub(r"\A(?:\s+|<!--.*?-->)+(?=---[ \t]*\n)", "", text, flags=re.DOTALL)
+    # Atomic: tried again in every other way, thirty blanks at the top would take longer than anybody waits.
+    text = re.sub(r"\A(?>(?:\s+|<!--.*?-->)+)(?=---[ \t]*\n)", "", text, flags=re.DOTALL)
     if text.lstrip().startswith("+++"):
         raise _Refused("its front matter is TOML; write it as YAML between --- lines")
     match = re.match(r"---[ \t]*\n(.*?)\n?(?:---|\.\.\.)[ \t]*(?:\n|$)", text, re.DOTALL)

@@ -101,3 +101,9 @@ def test_a_large_page_of_openings_costs_its_length():
     pages += [f"<!-- readers: {blank * 1_900_000}x\nx" for blank in " \n"]
 
     assert [told(page + " x", "a.txt") == ("*",) for page in pages] == [True] * 5 + [False] * 2
+
+
+@pytest.mark.parametrize("lead", [" ", "\n", "<!---->", "<!-- a -->\n"])
+def test_a_page_with_much_before_its_first_word_is_read_at_once(lead: str):
+    """Licences are centred with blanks; a regression hangs this test."""
+    assert told(lead * 10_000 + "Words.", "a.txt") == ("*",)
