@@ -6,7 +6,8 @@ Does not: run on a schedule, or read sources itself.
 In which order, so that nobody waits for a model to read what others wrote: what fewer people may read now is taken out as soon
 as the source lists it, and what is gone as soon as the list is complete. What is new or changed is put aside meanwhile and
 embedded after that, what is indexed already before what is new. While a slow source is still listing, some of it is embedded
-in between, for no longer than the listing itself takes.
+in between, for no longer than the listing itself takes. And while much is embedded, the source is asked again from time to
+time what it holds: what went meanwhile goes then.
 
 What may go wrong halfway, and what then holds:
 - The source cannot finish its list: what it listed is stored, nothing is forgotten, and its failure is raised.
@@ -19,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING
 from core.access import EVERYONE
 from core.errors import DocumentError, RundownError
 from core.model import Document, to_json
+from core.store import Indexed
 from ingest.chunking import VERSION as CUT
 from ingest.chunking import Piece, cut
 from ingest.sources import Held, Listed, Skipped, Source, is_there
@@ -46,6 +49,8 @@ _BATCH = 256
 #: Seconds that listing must have taken longer than embedding before some is embedded in between. A folder is listed in fewer;
 #: a service that gives a page a second is not begun anew after each kill.
 _AHEAD_S = 10.0
+#: Seconds of embedding after which the source is asked again, or as long as its list took if that was longer.
+_ROUND_S = 20.0
 #: Characters put aside at most: a source with more is embedded in between however fast it lists, as memory is finite.
 _MOST_ASIDE = 200_000_000
 #: What the store's columns hold.
@@ -98,15 +103,9 @@ class Ingestor:
                 stored until then stays, and it is safe to run again. Nothing was forgotten unless the list was complete.
         """
         run = _Run(self._store, self._index, self._embedder, source.name, progress or (lambda done: None), self._clock)
-        try:
-            for item in source.documents(run.held):
-                run.take(item)
-        except RundownError:
-            # An hour of asking a slow service is not thrown away for the one answer that failed.
-            run.store_aside()
-            raise
-        run.forget_gone()
-        run.store_aside()
+        run.read(source)
+        while not run.store_aside(for_s=max(_ROUND_S, run.listing_s)):
+            run.read(source)
         return run.report
 
     def forget(self, source: str) -> int:
@@ -151,10 +150,11 @@ class _Aside:
         (self._known if first else self._new).append(changed)
         self._weigh(changed, 1)
 
-    def take(self, pieces: int) -> list[_Changed]:
-        """The next in line, as many as have that many pieces together."""
+    def take(self, pieces: float = math.inf) -> list[_Changed]:
+        """The next in line, as many as have that many pieces together; all by default."""
         taken: list[_Changed] = []
-        while len(self) > 0 and sum(len(changed.pieces) for changed in taken) < pieces:
+        left = self.pieces - pieces
+        while len(self) > 0 and self.pieces > left:
             taken.append((self._known or self._new).popleft())
             self._weigh(taken[-1], -1)
         return taken
@@ -184,7 +184,7 @@ class _Run:
         manifest, stored = store.manifest(source), index.digests(source)
         #: What the manifest and the index agree on. Anything else is stored again.
         self._sound = {doc_id: known for doc_id, known in manifest.items() if stored.get(doc_id) == known.digest}
-        self._known = manifest.keys() | stored.keys()
+        self._known = set(manifest.keys() | stored.keys())
         #: How documents are made into points now. A version that was stored otherwise is not told to the source.
         self._making = _short_digest(self._space, CUT)
         #: Document id to the source's version of it, for those that are stored as they would be stored now.
@@ -194,7 +194,11 @@ class _Run:
             if known.version is not None and known.version.startswith(f"{self._making} ")
         }
         self._kept: set[str] = set()
+        #: What this run stored: an earlier list had it as new or changed, so that none counts it as unchanged.
+        self._stored: set[str] = set()
         self._aside = _Aside()
+        #: What an earlier list of this run had put aside, and this one has not named yet.
+        self._waiting: dict[str, _Changed] = {}
         self._began, self._embedding_s = clock(), 0.0
 
     def _prepare(self) -> None:
@@ -204,7 +208,32 @@ class _Run:
             self._index.reset()
         self._index.prepare(self._space, self._embedder.dimension)
 
-    def take(self, item: Listed) -> None:
+    @property
+    def listing_s(self) -> float:
+        """Seconds since the source was last asked what it holds, but for those spent on embedding."""
+        return self._clock() - self._began - self._embedding_s
+
+    def read(self, source: Source) -> None:
+        """Look at everything that the source lists, and forget what it does not.
+
+        Done again, what is still aside need not be fetched again, and goes if it is not listed any more.
+        """
+        self._waiting = {changed.document.id: changed for changed in self._aside.take()}
+        self._kept, self.report = set(), replace(self.report, unchanged=0, skipped=())
+        self._began, self._embedding_s = self._clock(), 0.0
+        waiting = {doc_id: changed.document.version for doc_id, changed in self._waiting.items()}
+        # A copy: what is stored while the source lists is none of its business.
+        held = self.held | {doc_id: version for doc_id, version in waiting.items() if version is not None}
+        try:
+            for item in source.documents(held):
+                self._take(item)
+        except RundownError:
+            # An hour of asking a slow service is not thrown away for the one answer that failed.
+            self.store_aside()
+            raise
+        self._forget_gone()
+
+    def _take(self, item: Listed) -> None:
         """Look at one thing the source lists, and put it aside if it must be stored."""
         if isinstance(item, Held):
             self._keep(item)
@@ -221,11 +250,15 @@ class _Run:
         if sound is not None and sound.digest == digest:
             if sound.version != self._version(document):
                 self._remember(document, digest, sound.chunks)
-            self.report = replace(self.report, unchanged=self.report.unchanged + 1)
+            self._count_unchanged(document.id)
             return
         changed = _Changed(document=document, digest=digest, pieces=cut(document.title, document.text))
+        self._waiting.pop(document.id, None)
         if document.id in self._known and self._is_narrower(changed):
             self._index.delete(self._source, document.id)
+            # Until it is stored again, it is not as it was, whatever a later list says.
+            self._sound.pop(document.id, None)
+            self.held.pop(document.id, None)
         self._aside.add(changed, first=document.id in self._known)
         while self._aside.pieces >= _BATCH and (self._may_embed() or self._aside.characters > _MOST_ASIDE):
             self._store_batch()
@@ -243,28 +276,40 @@ class _Run:
 
     def _may_embed(self) -> bool:
         """Whether the source has taken so long that embedding in between does not hold up its deletes by much."""
-        listing_s = self._clock() - self._began - self._embedding_s
-        return listing_s - self._embedding_s >= _AHEAD_S
+        return self.listing_s - self._embedding_s >= _AHEAD_S
 
     def _keep(self, item: Held) -> None:
         """A document that the source did not fetch, because it is as it was."""
+        if item.doc_id in self._kept:
+            return
+        if (changed := self._waiting.pop(item.doc_id, None)) is not None:
+            self._kept.add(item.doc_id)
+            self._aside.add(changed, first=item.doc_id in self._known)
+            return
         if item.doc_id not in self.held:
             raise DocumentError(
                 f"cannot sync {self._source!r}",
                 why=f"it says that {item.doc_id!r} is unchanged, which was never stored from it as it would be now",
                 way_out="this is a defect of that source's reader: report it",
             )
-        if item.doc_id not in self._kept:
-            self._kept.add(item.doc_id)
+        self._kept.add(item.doc_id)
+        self._count_unchanged(item.doc_id)
+
+    def _count_unchanged(self, doc_id: str) -> None:
+        if doc_id not in self._stored:
             self.report = replace(self.report, unchanged=self.report.unchanged + 1)
 
     def _version(self, document: Document) -> str | None:
         return None if document.version is None else f"{self._making} {document.version}"
 
     def _remember(self, document: Document, digest: str, chunks: int) -> None:
-        self._store.set_indexed(
-            self._source, document.id, digest=digest, chunks=chunks, version=self._version(document)
-        )
+        version = self._version(document)
+        self._store.set_indexed(self._source, document.id, digest=digest, chunks=chunks, version=version)
+        self._known.add(document.id)
+        self._sound[document.id] = Indexed(digest=digest, chunks=chunks, version=version)
+        self.held.pop(document.id, None)
+        if document.version is not None:
+            self.held[document.id] = document.version
 
     def _unfit(self, document: Document) -> str:
         if document.id in self._kept:
@@ -281,12 +326,16 @@ class _Run:
                 known for known in self._known if known == item.doc_id or (below and known.startswith(below))
             }
 
-    def store_aside(self) -> None:
-        """Embed and store everything that was put aside."""
+    def store_aside(self, *, for_s: float = math.inf) -> bool:
+        """Embed and store what was put aside, for about so many seconds; whether that was everything."""
+        began = self._clock()
         if len(self._aside) == 0:
             self._progress(self.report.seen)
         while len(self._aside) > 0:
+            if self._clock() - began >= for_s:
+                return False
             self._store_batch()
+        return True
 
     def _store_batch(self) -> None:
         """Embed and store some of what was put aside: the index first, the manifest after."""
@@ -298,23 +347,25 @@ class _Run:
                 # First: what a document has lost may be what not everyone may read any more.
                 self._index.delete(self._source, changed.document.id, keep=len(changed.pieces))
         self._index.put([(chunk, _vectors(chunk, meaning)) for chunk, meaning in zip(chunks, meanings, strict=True)])
+        self._count([changed.document for changed in batch])
         for changed in batch:
             self._remember(changed.document, changed.digest, len(changed.pieces))
-        self._count([changed.document for changed in batch])
         self._embedding_s += self._clock() - began
         self._progress(self.report.seen)
 
     def _count(self, stored: Sequence[Document]) -> None:
-        fresh = sum(document.id not in self._known for document in stored)
+        first = [document for document in stored if document.id not in self._stored]
+        fresh = sum(document.id not in self._known for document in first)
         hidden = ((document.id, "; ".join(document.hidden)) for document in stored if document.hidden)
         self.report = replace(
             self.report,
             added=self.report.added + fresh,
-            updated=self.report.updated + len(stored) - fresh,
+            updated=self.report.updated + len(first) - fresh,
             hidden=(*self.report.hidden, *hidden),
         )
+        self._stored.update(document.id for document in stored)
 
-    def forget_gone(self) -> None:
+    def _forget_gone(self) -> None:
         """Forget what the source no longer holds.
 
         Raises:
@@ -332,7 +383,10 @@ class _Run:
         for doc_id in sorted(gone):
             self._index.delete(self._source, doc_id)
             self._store.forget_indexed(self._source, doc_id)
-        self.report = replace(self.report, deleted=len(gone))
+            self._known.discard(doc_id)
+            self._sound.pop(doc_id, None)
+            self.held.pop(doc_id, None)
+        self.report = replace(self.report, deleted=self.report.deleted + len(gone))
 
 
 def _clean(document: Document) -> Document:

@@ -154,3 +154,70 @@ def test_what_was_listed_before_a_failure_is_stored(store: Store, index: EdgeInd
         ingestor.sync(ListSource(SOURCE, page("new.md"), DocumentError("connection lost")))
 
     assert index.digests(SOURCE).keys() == store.manifest(SOURCE).keys() == {"old.md", "new.md"}
+
+
+class Changing(ListSource):
+    """A source that changes while it is being synced, and counts what was fetched from it."""
+
+    fetched = 0
+
+    def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
+        for item in super().documents(held):
+            self.fetched += isinstance(item, Document)
+            yield item
+
+
+def test_what_goes_while_the_rest_is_embedded_does_not_wait_for_it(
+    store: Store, index: EdgeIndex, embedder: WatchedEmbedder
+):
+    """A batch of 256 takes half a minute here: after the first one the source is asked again, without fetching anything twice."""
+    now = [0.0]
+    ingestor = Ingestor(store, index, embedder, clock=lambda: now[0])
+    ingestor.sync(ListSource(SOURCE, *(page(f"{name}.md", version="1") for name in ("gone", "private", "stays"))))
+    source = Changing(
+        SOURCE,
+        *(page(f"{name}.md", version="1") for name in ("gone", "private", "stays")),
+        *(page(f"new/{n}.md", version="1") for n in range(600)),
+    )
+    told: list[list[bool]] = []
+
+    def change(_texts: Sequence[str]) -> None:
+        now[0] += 30
+        told.append([seen(index, f"{n}.md") for n in ("gone", "private", "stays", "new/0")])
+        if len(told) == 1:
+            # new/599.md goes too, before anybody has seen it.
+            source.items[:] = [page("private.md", version="2", readers=("C1",)), *source.items[2:-1]]
+
+    embedder.before = change
+    report = ingestor.sync(source)
+
+    assert told == [[True, True, True, False], [False, False, True, True], [False, False, True, True]]
+    assert report == SyncReport(source=SOURCE, added=599, updated=1, deleted=1, unchanged=1)
+    assert (source.fetched, store.manifest(SOURCE).keys()) == (601, index.digests(SOURCE).keys())
+    assert ingestor.sync(source) == SyncReport(source=SOURCE, unchanged=601)
+
+
+def test_a_page_that_was_private_for_a_moment_is_stored_again(
+    store: Store, index: EdgeIndex, embedder: WatchedEmbedder
+):
+    """Taken out when it was listed as private, and public again before it was embedded."""
+    now = [0.0]
+    ingestor = Ingestor(store, index, embedder, clock=lambda: now[0])
+    ingestor.sync(ListSource(SOURCE, page("a.md", version="1")))
+    before = [page(f"b/{n}.md", version="1") for n in range(300)]
+    ingestor.sync(ListSource(SOURCE, page("a.md", version="1"), *before))
+    source = Changing(
+        SOURCE,
+        *(page(f"b/{n}.md", "other words", version="2") for n in range(300)),
+        page("a.md", version="2", readers=()),
+    )
+
+    def change(_texts: Sequence[str]) -> None:
+        now[0] += 30
+        source.items[-1] = page("a.md", version="1")
+
+    embedder.before = change
+    report = ingestor.sync(source)
+
+    assert (report.updated, seen(index, "a.md")) == (301, True)
+    assert ingestor.sync(source) == SyncReport(source=SOURCE, unchanged=301)
