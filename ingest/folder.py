@@ -21,7 +21,7 @@ from ingest.files import MAX_BYTES, address_of, is_document, make_document
 from ingest.sources import NOTHING, Held, Listed, Skipped
 
 #: How files become documents (`ingest.files` and what it calls). Raise it when that changes: every file is read once more.
-READING = "reading-1"
+READING = "reading-2"
 #: A file changed so shortly before it is read may change again without its time telling.
 _UNSETTLED_NS = 2_000_000_000
 
