@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import RundownError, UsageError
 from core.model import from_unix
-from core.settings import read_settings
+from core.settings import Settings, read_settings
 from core.text import strip_hidden
 from ranking import backtest
 from ranking.backtest import FEW, OURS, Backtest, Labels, Miss
@@ -71,18 +71,11 @@ def run(
 
     if chart is not None:
         check_chart_path(chart)
-    if since is not None and before is not None and since >= before:
-        raise UsageError(
-            f"no time lies between --since {since:%Y-%m-%d %H:%M} and --before {before:%Y-%m-%d %H:%M}",
-            why="the first is not earlier than the second",
-            way_out="swap them, or leave one out",
-        )
+    _check_span(since, before)
     settings = read_settings()
     histories, gaps = open_histories(repos, home=settings.home)
-    # The weights that ship: a team's own were fitted to these very incidents. So was an adapter, as far as anyone can tell.
-    if settings.ranker_adapter:
-        settings = settings.model_copy(update={"ranker_model": None, "ranker_adapter": None})
-    ranker = make_ranker(settings, histories, gaps)
+    # The weights that ship: a team's own were fitted to these very incidents.
+    ranker = make_ranker(_without_adapter(settings), histories, gaps)
     ranker.refresh(progress)
     days = window_days or settings.window_days
     labels = backtest.find_labels(
@@ -103,6 +96,24 @@ def run(
     if chart is not None:
         draw_reliability(chart, done.ours.bins, title=f"{done.ours.n} past incidents", ece=done.ours.ece)
     return done
+
+
+def _without_adapter(settings: Settings) -> Settings:
+    """An adapter was trained on these very incidents too, as far as anyone can tell."""
+    return (
+        settings.model_copy(update={"ranker_model": None, "ranker_adapter": None})
+        if settings.ranker_adapter
+        else settings
+    )
+
+
+def _check_span(since: datetime | None, before: datetime | None) -> None:
+    if since is not None and before is not None and since >= before:
+        raise UsageError(
+            f"no time lies between --since {since:%Y-%m-%d %H:%M} and --before {before:%Y-%m-%d %H:%M}",
+            why="the first is not earlier than the second",
+            way_out="swap them, or leave one out",
+        )
 
 
 def _no_labels(labels: Labels, days: float, commits: int | None) -> RundownError:

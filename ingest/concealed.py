@@ -7,7 +7,6 @@ Does not: change what can be seen, a Markdown code block included; judge what th
 
 from __future__ import annotations
 
-import html
 import itertools
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.text import strip_hidden
+from ingest.markup import Token, count_words, next_place, tokens_of
 from ingest.styling import NOT_SHOWN, Look, Styles
 
 # -- characters ------------------------------------------------------------------------------------------------------
@@ -60,134 +60,14 @@ def seen_html(source: str) -> tuple[str, tuple[str, ...]]:
     Returns:
         The source, which may be parsed in time that grows with its length alone, and what was taken out, a line each.
     """
-    tokens = list(_tokens(source, 0, len(source)))
+    tokens = list(tokens_of(source, 0, len(source)))
     page = _Page(source, Styles(_sheets(source, tokens)))
     page.read(tokens, 0, len(source))
     page.close_all(len(source))
     return page.kept(), page.told()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Token:
-    """A piece of markup: "open", "close", "comment", "raw" (what an element holds that is no markup), "rest" (a tag or
-    comment that never ends, and all that follows)."""
-
-    kind: str
-    start: int
-    end: int
-    name: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    #: Where attributes stand that say something in words.
-    wordy: tuple[tuple[int, int], ...] = ()
-
-
-_TAG = re.compile(r"</?([a-zA-Z][^\s/>]*)")
-#: An attribute's name and whether a value follows: as a browser forgives it in a page, and as Markdown allows it in a line.
-_ATTRIBUTE = re.compile(r"[\s/]*([^\s/>][^\s/>=]*)(\s*=\s*)?")
-_STRICT_ATTRIBUTE = re.compile(r"\s+([a-zA-Z_:][\w.:-]*)(\s*=\s*)?")
-#: Elements whose content is text to the parser, up to their own end.
-_RAW = frozenset(("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"))
-
-
-def _tokens(source: str, start: int, end: int, *, lax: bool = True) -> Iterator[_Token]:
-    """The markup between two places, in order. Each step goes forward, so a page of openings costs its length.
-
-    Args:
-        lax: read as a browser reads a page, where markup without its end hides the rest; not as Markdown reads a line.
-    """
-    at = start
-    endless: set[str] = set()
-    while (at := source.find("<", at, end)) >= 0:
-        token = _comment(source, at, end, endless, lax=lax) or _tag(source, at, end, endless, lax=lax)
-        if token is None or (token.kind == "rest" and not lax):
-            at += 1
-            continue
-        yield token
-        at = token.end
-        if token.kind == "open" and token.name in _RAW:
-            closing = re.compile(rf"</{token.name}(?=[\s/>])", re.I).search(source, at, end)
-            raw = _Token(kind="raw", start=at, end=closing.start() if closing else end, name=token.name)
-            yield raw
-            at = raw.end
-
-
-def _found(source: str, what: str, at: int, end: int, endless: set[str]) -> int:
-    """Where something stands next, or -1; once not found, it is not looked for again."""
-    place = -1 if what in endless else source.find(what, at, end)
-    if place < 0:
-        endless.add(what)
-    return place
-
-
-def _comment(source: str, at: int, end: int, endless: set[str], *, lax: bool) -> _Token | None:
-    """The comment that begins here, whatever its form; none of `<!doctype`, `<?xml` and CDATA, which hold no words."""
-    if source.startswith("<!--", at):
-        if source.startswith((">", "->"), at + 4):
-            return _Token(kind="comment", start=at, end=source.index(">", at) + 1)
-        close = _found(source, "-->", at + 4, end, endless)
-        return _Token(
-            kind="comment" if close >= 0 else "rest", start=at, end=close + 3 if close >= 0 else end, name="!"
-        )
-    if not (_BOGUS if lax else _DECLARED).match(source, at, end):
-        return None
-    if source[at : at + 9].lower() == "<!doctype" or source.startswith(("<?xml", "<![CDATA["), at):
-        return None
-    close = _found(source, ">", at, end, endless)
-    return _Token(kind="comment" if close >= 0 else "rest", start=at, end=close + 1 if close >= 0 else end, name="!")
-
-
-_BOGUS, _DECLARED = re.compile(r"<[!?]|</[^a-zA-Z>]"), re.compile(r"<\?|<![a-zA-Z]")
-
-
-def _tag(source: str, at: int, end: int, endless: set[str], *, lax: bool) -> _Token | None:
-    match = _TAG.match(source, at, end)
-    if match is None:
-        return None
-    name, kind = match[1].lower(), "close" if source.startswith("</", at) else "open"
-    place = match.end()
-    if _found(source, ">", place, end, endless) < 0:
-        return _Token(kind="rest", start=at, end=end)
-    attributes: dict[str, str] = {}
-    wordy: list[tuple[int, int]] = []
-    pattern = _ATTRIBUTE if lax else _STRICT_ATTRIBUTE
-    while place < end and (found := pattern.match(source, place, end)):
-        value, place = "", found.end()
-        if found[2] is not None:
-            quote = source[place : place + 1]
-            if quote in ('"', "'"):
-                close = _found(source, quote, place + 1, end, endless)
-                if close < 0:
-                    return _Token(kind="rest", start=at, end=end)
-                value, place = source[place + 1 : close], close + 1
-            else:
-                bare = _BARE.match(source, place, end)
-                value, place = (bare[0], bare.end()) if bare else ("", place)
-        attributes.setdefault(found[1].lower(), value)
-        if _is_wordy(found[1].lower(), value):
-            wordy.append((found.start(), place))
-    tail = _TAIL.match(source, place, end)
-    if tail is None:
-        return _Token(kind="rest", start=at, end=end) if place >= end else None
-    told = {key: html.unescape(value) for key, value in attributes.items() if key in _TELLING}
-    return _Token(kind=kind, start=at, end=tail.end(), name=name, attributes=told, wordy=tuple(wordy))
-
-
-def _is_wordy(name: str, value: str) -> bool:
-    """Whether an attribute says something: one made for words, or any other with more of them than it has use for."""
-    return name != "style" and _words(value) > (3 if name in _WORDLESS else 0)
-
-
-_BARE, _TAIL = re.compile(r"[^\s>]+"), re.compile(r"[\s/=]*>")
-_TELLING = frozenset(("style", "class", "id", "hidden", "open", "color", "bgcolor", "background", "text", "media"))
-_WORDLESS_NAMES = (
-    "align alink border cellpadding cellspacing checked cite cols colspan controls datetime dir disabled download face height href"
-    " hreflang hspace http-equiv lang link loading name rel role rows rowspan scope size span src srcset start target type valign"
-    " vlink vspace width xmlns"
-)
-_WORDLESS = _TELLING | frozenset(_WORDLESS_NAMES.split())
-
-
-def _sheets(source: str, tokens: list[_Token]) -> Iterator[str]:
+def _sheets(source: str, tokens: list[Token]) -> Iterator[str]:
     for token, raw in itertools.pairwise(tokens):
         if token.kind == "open" and token.name == "style" and raw.kind == "raw":
             media = token.attributes.get("media", "").strip().lower()
@@ -251,7 +131,7 @@ class _Page:
         self._comments: Counter[str] = Counter()
         self._words: Counter[str] = Counter()
 
-    def read(self, tokens: list[_Token], start: int, end: int, *, inline: bool = False) -> None:
+    def read(self, tokens: list[Token], start: int, end: int, *, inline: bool = False) -> None:
         """Read from one place to another, given the markup between them."""
         at = start
         for token in tokens:
@@ -279,7 +159,7 @@ class _Page:
 
     def hide(self, start: int, end: int, why: str) -> None:
         """Take out words that stand beside the text."""
-        if words := _words(self._source[start:end]):
+        if words := count_words(self._source[start:end]):
             self._words[why] += words
         self._cuts.append((start, end))
 
@@ -311,18 +191,18 @@ class _Page:
         here = self._open[-1]
         why = here.look.unseen if end > start else ""
         if why:
-            if not here.beside and (words := _words(self._source[start:end])):
+            if not here.beside and (words := count_words(self._source[start:end])):
                 self._words[why] += words
             self._cuts.append((start, end))
 
-    def _rest(self, token: _Token) -> None:
+    def _rest(self, token: Token) -> None:
         if token.name == "!":
             self._comments["HTML"] += 1
-        elif words := _words(self._source[token.start : token.end]):
+        elif words := count_words(self._source[token.start : token.end]):
             self._words[NOT_SHOWN] += words
         self._cuts.append((token.start, token.end))
 
-    def _opened(self, token: _Token, *, inline: bool) -> None:
+    def _opened(self, token: Token, *, inline: bool) -> None:
         if token.name in _VOID:
             return
         if token.name in _BLOCKS:
@@ -353,9 +233,9 @@ class _Page:
             )
         )
 
-    def _ends(self, token: _Token) -> bool:
+    def _ends(self, token: Token) -> bool:
         """Whether an element's end follows it somewhere; "replace <template> by a name" is words."""
-        return _found(self._source, f"</{token.name}", token.end, len(self._source), self._endless) >= 0
+        return next_place(self._source, f"</{token.name}", token.end, len(self._source), self._endless) >= 0
 
     def _end(self, names: set[str], within: set[str], at: int) -> None:
         """Close the innermost of these elements, unless one of the others stands between."""
@@ -381,17 +261,13 @@ class _Page:
         self._pop(end)
         for one in fonts:
             self._opened(
-                _Token(kind="open", start=end, end=end, name="font", attributes=one.attributes), inline=one.inline
+                Token(kind="open", start=end, end=end, name="font", attributes=one.attributes), inline=one.inline
             )
 
     def _pop(self, at: int) -> None:
         one = self._open.pop()
         if one.cut_from >= 0:
             self._cuts.append((one.cut_from, at))
-
-
-def _words(text: str) -> int:
-    return sum(any(map(str.isalnum, part)) for part in text.split())
 
 
 # -- Markdown --------------------------------------------------------------------------------------------------------
@@ -480,7 +356,7 @@ def _blocks(source: str) -> tuple[list[tuple[str, int, int]], list[tuple[int, in
 
 
 def _descriptions(
-    source: str, start: int, end: int, kind: str, tokens: Sequence[_Token], definitions: Container[str]
+    source: str, start: int, end: int, kind: str, tokens: Sequence[Token], definitions: Container[str]
 ) -> Iterator[tuple[int, int]]:
     """Where the words stand that describe an image, and those that are a title of it or of a link: a reader sees a picture."""
     if kind == "html":
@@ -537,14 +413,14 @@ def _is_defined(text: str, opening: int, closing: int, definitions: Container[st
     return " ".join((name[1] if name else text[opening + 1 : closing]).split()).casefold() in definitions
 
 
-def _markup(source: str, start: int, end: int, kind: str) -> Iterator[_Token]:
+def _markup(source: str, start: int, end: int, kind: str) -> Iterator[Token]:
     """The markup of one block; in text, what stands in code spans is none, nor is what a backslash goes before."""
     if kind == "html":
-        yield from _tokens(source, start, end)
+        yield from tokens_of(source, start, end)
         return
     for first, last in _cells(source, start, end) if kind == "row" else [(start, end)]:
         for one, other in _between_spans(source, first, last):
-            yield from _tokens(source, one, other, lax=False)
+            yield from tokens_of(source, one, other, lax=False)
 
 
 def _cells(source: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -570,7 +446,7 @@ def _between_spans(source: str, start: int, end: int) -> Iterator[tuple[int, int
     while match := _TICKS.search(source, at, end):
         at = match.end()
         if match[0] == "<!--":
-            close = _found(source, "-->", at, end, endless)
+            close = next_place(source, "-->", at, end, endless)
             at = close + 3 if close >= 0 else at
         elif match[0].startswith("\\"):
             yield begun, match.start()

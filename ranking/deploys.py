@@ -1,4 +1,4 @@
-"""When each candidate went live, by deploy events, or by release tags where no deploy was told.
+"""When each candidate went live, by the deploys that were told; a release's tag tells which commit one brought.
 
 Does: place deploys on a timeline for each service of each repository; follow what runs through new commits, rollbacks and
 canaries; say how each candidate stood at the incident's time. A deploy of another service brings none of ours.

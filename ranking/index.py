@@ -1,6 +1,7 @@
 """The commit index of one repository: a SQLite file that answers in milliseconds what git answers in seconds.
 
-Does: keep every non-merge commit's facts and paths, take new commits from one streaming `git log`, forget rewritten ones.
+Does: keep every non-merge commit's facts and paths, and when it came to the branch; take new commits from one streaming `git log`,
+forget rewritten ones.
 Does not: keep diffs, decide what is a candidate, look at anything but the history below one tip.
 
 Many processes may read while one writes (write-ahead log); a second writer waits, then finds nothing left to do.
