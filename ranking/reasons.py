@@ -179,10 +179,11 @@ def _time(table: Table, index: int, moment: datetime, worth: float) -> str:
     commit = table.commits[index]
     if not commit.landed:
         return "had not been merged yet"
+    merged, made = ago(commit, moment), span((moment - commit.committed_at).total_seconds())
     if commit.merged_at is None:
-        return f"committed {ago(commit, moment)} before"
-    made = f", committed {span((moment - commit.committed_at).total_seconds())} before"
-    return f"merged {ago(commit, moment)} before{made if commit.merged_at - commit.committed_at > _WAITED else ''}"
+        return f"committed {made} before"
+    waited = commit.merged_at - commit.committed_at > _WAITED and made != merged
+    return f"merged {merged} before{f', committed {made} before' if waited else ''}"
 
 
 def _repository(table: Table, index: int, moment: datetime, worth: float) -> str:
