@@ -342,7 +342,13 @@ def ingest(
     ],
     watch: Annotated[bool, typer.Option("--watch", help="Keep syncing until stopped.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Sources read at the same time.")] = 1,
-    forget: Annotated[bool, typer.Option("--forget", help="Remove these sources from the index instead; as given to ingest, or as `rundown index status` names them.")] = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget",
+            help="Remove these sources from the index instead; as given to ingest, or as `rundown index status` names them.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring documents into the index; only what changed is read again, and what is gone is removed. Exit code 1: nothing there.

@@ -180,7 +180,11 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds between syncs of documents and git histories while serving; a page that was closed is gone within it.",
     )
-    sync_workers: int = Field(2, ge=1, description="Sources synced at the same time by this process, at least; `rundown serve` gives each source a worker.")
+    sync_workers: int = Field(
+        2,
+        ge=1,
+        description="Sources synced at the same time by this process, at least; `rundown serve` gives each source a worker.",
+    )
     investigations: int = Field(2, ge=1, description="Incidents investigated at the same time.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
