@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 #: The kinds of key, strongest first, and what an equal one is worth, in [0, 1].
 STRENGTH = {"page": 1.0, "path": 0.7, "name": 0.4}
@@ -80,6 +80,41 @@ def section_key(heading_or_url: str) -> str:
     if re.match(r"https?://", text, re.IGNORECASE) or re.search(r"\.\w+#", text):
         text = text.partition("#")[2]
     return re.sub(r"[\W_]+", "", unquote(text)).casefold()
+
+
+def section_url(url: str | None, title: str, section: Sequence[str]) -> str | None:
+    """The address of a section: its page's, with what the page's site calls the heading after "#".
+
+    Args:
+        url: the page's address.
+        title, section: the page's title, and the path of headings to the section.
+
+    Returns:
+        The page's own address where the site's way to name headings is not known. A name that is not there opens the page too.
+    """
+    heading = section[-1].strip() if section else ""
+    if not url or not heading or heading == title or "#" in url:
+        return url
+    try:
+        name = _heading_name(urlsplit(url), title, heading)
+    except ValueError:
+        return url
+    return f"{url}#{quote(name, safe='()!*:@,;=+$/?')}" if name else url
+
+
+def _heading_name(address: SplitResult, title: str, heading: str) -> str:
+    """What a site calls a heading: forges, Confluence Cloud and Data Center, MediaWiki; "" for any other."""
+    host, path = (address.hostname or "").lower(), address.path
+    if _FORGE_HOST.search(host):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        return f"markdown-header-{slug}" if "bitbucket" in host else slug
+    if "/wiki/spaces/" in path:
+        return heading.replace(" ", "-")
+    if "/display/" in path or path.endswith("/viewpage.action"):
+        return "".join(f"{title}-{heading}".split())
+    if "/wiki/" in path or path.endswith("/index.php"):
+        return heading.replace(" ", "_")
+    return ""
 
 
 def same_place(one: Iterable[str], other: Iterable[str]) -> float:

@@ -20,7 +20,7 @@ from retrieval.chunk import Chunk, Hit, Scope, Seen, View, is_piece_id, refuse_o
 from retrieval.embedding import Embedder
 from retrieval.fusion import Standing, also_heard, fuse
 from retrieval.index import VectorIndex
-from retrieval.places import place_keys, telling, which_page
+from retrieval.places import place_keys, section_url, telling, which_page
 from retrieval.question import Question, take_apart
 from retrieval.rerank import RERANKED, Reranker
 from retrieval.signals import Signal, fold_alike, signals_of
@@ -348,7 +348,7 @@ def _evidence(chunk: Chunk, score: float) -> Evidence:
         text=chunk.text,
         section=chunk.section,
         doc_id=chunk.doc_id,
-        url=chunk.url,
+        url=section_url(chunk.url, chunk.title, chunk.section),
         score=score,
         updated_at=chunk.updated_at,
         occurred_at=chunk.occurred_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.places import place_keys, same_place, section_key
+from retrieval.places import place_keys, same_place, section_key, section_url
 
 _GITHUB = "https://github.com/openshift/runbooks/blob/master/alerts/cluster-kube-apiserver-operator/KubeAPIDown.md"
 _KAFKA = "page:wiki.example.org/wiki/kafka/broker_full"
@@ -120,3 +120,33 @@ def test_two_places_are_one_page_with_a_certainty(one: str, other: str, worth: f
 def test_a_section_is_known_by_its_letters(text: str, key: str):
     """However a site makes an anchor of a heading."""
     assert section_key(text) == key
+
+
+@pytest.mark.parametrize(
+    ("url", "section", "linked"),
+    [
+        ("https://github.com/a/ops/blob/main/disk.md", ("Disk", "What to do (first!)"), "#what-to-do-first"),
+        ("https://gitlab.example.org/a/ops/-/blob/main/disk.md", ("Free_space now",), "#free_space-now"),
+        ("https://bitbucket.org/a/ops/src/main/disk.md", ("Free space",), "#markdown-header-free-space"),
+        ("https://acme.atlassian.net/wiki/spaces/OPS/pages/7/Disk", ("Free space",), "#Free-space"),
+        ("https://wiki.acme.org/display/OPS/Disk", ("Free space",), "#Diskfull-Freespace"),
+        ("https://wiki.acme.org/pages/viewpage.action?pageId=7", ("Free space",), "#Diskfull-Freespace"),
+        ("https://wikitech.example.org/wiki/Disk", ("Größe prüfen",), "#Gr%C3%B6%C3%9Fe_pr%C3%BCfen"),
+        ("https://wiki.example.org/w/index.php?title=Disk", ("Free space",), "#Free_space"),
+        ("https://docs.example.org/disk.html", ("Free space",), ""),
+        ("https://github.com/a/ops/blob/main/disk.md", (), ""),
+        ("https://github.com/a/ops/blob/main/disk.md", ("Disk full",), ""),
+        ("https://github.com/a/ops/blob/main/disk.md#mine", ("Free space",), ""),
+        ("https://[::1", ("Free space",), ""),
+    ],
+)
+def test_a_section_is_linked_as_its_site_names_it(url: str, section: tuple[str, ...], linked: str):
+    """Where the site's way is not known, and for the page's own heading, the page is."""
+    assert section_url(url, "Disk full", section) == url + linked
+
+
+def test_a_linked_section_is_still_its_page():
+    """What the alert names is found by the address that the card shows."""
+    page = "https://github.com/a/ops/blob/main/disk.md"
+    assert same_place(place_keys(page), place_keys(section_url(page, "Disk", ("Fix",)) or "")) == 1.0
+    assert section_url(None, "Disk", ("Fix",)) is None
