@@ -343,11 +343,7 @@ def ingest(
     watch: Annotated[bool, typer.Option("--watch", help="Keep syncing until stopped.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Sources read at the same time.")] = 1,
     forget: Annotated[
-        bool,
-        typer.Option(
-            "--forget",
-            help="Remove these sources from the index instead; as given to ingest, or as `rundown index status` names them.",
-        ),
+        bool, typer.Option("--forget", help="Remove them instead; `rundown index status` names all.")
     ] = False,
     as_json: Json = False,
 ) -> None:
