@@ -7,7 +7,6 @@ Python's lock, for 100,000 pieces a minute and a half. `settle` builds it where 
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import sys
 import threading
@@ -30,8 +29,8 @@ from retrieval.chunk import (
     Seen,
     Vectors,
     View,
-    by_tier,
     document_of,
+    other_tiers,
     refuse_other_length,
     refuse_other_space,
     to_payload,
@@ -58,12 +57,12 @@ class EdgeIndex(Reading):
         self._shard: Any = None
         self._closed = False
         self._dimension: int | None = None
-        #: The lists of readers that are held, the tiers, and the space, until the next write.
+        #: The lists of readers that are held, and the space, until the next write.
         self._accesses: list[str] | None = None
-        self._tiers: frozenset[str] = frozenset()
         self._space: str | None = None
-        #: A piece's id as a number, to the id as a text and its document: the same for ever, as ids are made of documents.
-        self._known: dict[int, tuple[str, tuple[str, str]]] = {}
+        #: A piece's id as a number, to the id as a text, its document and the document's tier: the same for ever, as ids are made of
+        #: documents, and a document's tier of its source.
+        self._known: dict[int, tuple[str, tuple[str, str], str]] = {}
         #: Whether nothing was written since all of them were read.
         self._warm = False
 
@@ -115,22 +114,18 @@ class EdgeIndex(Reading):
         wanted = self._wanted(scope)
         if not views or not all(wanted.values()):
             return [[] for _ in views]
-        # Most teams hold no alert rules: looking for them would cost as much as looking for anything.
-        held = [view.tiers is None or not self._tiers.isdisjoint(view.within(wanted)["tier"]) for view in views]
-        asked = list(itertools.compress(views, held))
         requests = [
             q.QueryRequest(
-                limit=view.most or limit,
-                filter=self._filter(view.within(wanted), scope.before, view.by),
+                limit=limit,
+                filter=self._filter(view.within(wanted), scope.before),
                 query=q.Query.Nearest(_vector(view.vector), using=view.by),
                 params=_precise() if view.by == "meaning" else None,
                 with_payload=False,
             )
-            for view in asked
+            for view in views
         ]
-        nothing: list[list[Any]] = [[] for _ in asked]
-        answers = iter(self._ask(lambda shard: shard.query_batch(q.QueryBatchRequest(requests)), nothing))
-        lists = [next(answers) if there else [] for there in held]
+        nothing: list[list[Any]] = [[] for _ in views]
+        lists = self._ask(lambda shard: shard.query_batch(q.QueryBatchRequest(requests)), nothing)
         ids = [[point.id.int for point in found] for found in lists]
         known = self._known
         if new := set[int]().union(*ids).difference(known):
@@ -138,7 +133,11 @@ class EdgeIndex(Reading):
             self._learn(self._ask(lambda shard: shard.retrieve(pieces, DOCUMENT_FIELDS, False), []))
         # One that went away in between stays unknown.
         return [
-            [Seen(*known[number], point.score) for number, point in zip(numbers, found, strict=True) if number in known]
+            [
+                Seen(known[number][0], known[number][1], point.score, known[number][2])
+                for number, point in zip(numbers, found, strict=True)
+                if number in known
+            ]
             for numbers, found in zip(ids, lists, strict=True)
         ]
 
@@ -187,25 +186,20 @@ class EdgeIndex(Reading):
 
     def _wanted(self, scope: Scope) -> dict[str, list[str]]:
         """Payload field to the values that the scope allows."""
-        with self._lock:  # what was read before a write must not be kept after it
-            if self._accesses is None:
-                self._tiers = frozenset(self._values("tier"))
-                self._accesses = self._values("access")
-            return scope.wanted(self._accesses)
-
-    def _values(self, name: str) -> list[str]:
-        """What is held in a payload field."""
         import qdrant_edge as q
 
-        request = q.FacetRequest(name, limit=MAX_ACCESSES, exact=True)
-        nothing: list[str] = []
-        return self._ask(lambda shard: [str(hit.value) for hit in shard.facet(request).hits], nothing)
+        with self._lock:  # what was read before a write must not be kept after it
+            if self._accesses is None:
+                request = q.FacetRequest("access", limit=MAX_ACCESSES, exact=True)
+                nothing: list[str] = []
+                self._accesses = self._ask(lambda shard: [str(hit.value) for hit in shard.facet(request).hits], nothing)
+            return scope.wanted(self._accesses)
 
     def _learn(self, records: Iterable[Any]) -> None:
         """Remember which documents pieces belong to. Their many equal names are kept once."""
         for record in records:
-            source, doc_id = document_of(record.payload or {})
-            self._known[record.id.int] = str(record.id), (sys.intern(source), sys.intern(doc_id))
+            (source, doc_id), tier = document_of(record.payload or {})
+            self._known[record.id.int] = str(record.id), (sys.intern(source), sys.intern(doc_id)), sys.intern(tier)
 
     def _open(self) -> Any:
         """The engine; None while nothing was ever stored. Opens the folder if it is there by now."""
@@ -276,10 +270,11 @@ class EdgeIndex(Reading):
         nothing: list[Any] = []
         return self._ask(lambda shard: shard.retrieve(piece_ids, True, ["meaning"]), nothing)
 
-    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None, by: str | None = None) -> Any:
+    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None) -> Any:
         import qdrant_edge as q
 
-        kept, others = by_tier(wanted, by)
+        others = other_tiers(wanted.get("tier"))
+        kept = [(name, values) for name, values in wanted.items() if name != "tier"]
         must: list[Any] = [q.FieldCondition(name, match=q.MatchAny(values)) for name, values in kept]
         must_not: list[Any] = [q.FieldCondition("tier", match=q.MatchAny(others))] if others else []
         if before is not None:

@@ -114,7 +114,7 @@ def _best_pieces(heard: Sequence[_Heard], documents: Sequence[tuple[str, str]]) 
     for one in heard:
         # A name is that of the whole document: it says nothing about which piece.
         names = one.view.by == "name"
-        for piece, document, score in one.seen:
+        for piece, document, score, _ in one.seen:
             if (pieces := worths.get(document)) is not None:
                 pieces[piece] = pieces.get(piece, 0.0) + (0.0 if names else one.worth(score))
     return {
@@ -129,7 +129,7 @@ class _Heard:
         self.view, self.seen = view, seen
         #: Each document by its best piece, which comes first.
         self.best: dict[tuple[str, str], float] = {}
-        for _, document, score in seen:
+        for _, document, score, _ in seen:
             self.best.setdefault(document, score)
         self._scores = sorted(self.best.values())
         # After the documents of a list that ended come strangers.

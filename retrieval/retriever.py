@@ -16,7 +16,7 @@ from core.access import PUBLIC, Audience
 from core.model import Evidence, Tier
 from retrieval.answering import ANSWERS, is_related, likelihood
 from retrieval.beside import side_by_side, skip_bigrams
-from retrieval.chunk import Chunk, Hit, Scope, Seen, View, is_piece_id, refuse_other_space, space_of
+from retrieval.chunk import DEPTH, Chunk, Hit, Scope, Seen, View, is_piece_id, refuse_other_space, space_of
 from retrieval.embedding import Embedder
 from retrieval.fusion import Standing, also_heard, fuse
 from retrieval.index import VectorIndex
@@ -216,22 +216,21 @@ class Retriever:
         """What the views say of the documents in scope, best first; where runbooks alone are wanted, the first rules among them.
 
         Rules are looked for even there: they speak for runbooks. But a company has hundreds that read alike, and each reads like
-        its alert. In one list with the wanted documents they left them no place; so each view looks for them by itself, in the
-        same request to the engine, and they are cut off by themselves. Of that the engine needs 2 ms with 2,000 rules among
-        80,000 pieces, 1 ms with 600 among 20,000, and nothing in a search without tiers.
+        its alert. So they are cut off by themselves, and where they fill half of a full list, the wanted documents are asked for
+        once more without them.
         """
         if scope.tiers is None or Tier.ALERT in scope.tiers or _GUIDES.isdisjoint(scope.tiers):
             return fuse(views, self._index.search(views, scope), most)
-        own = [replace(view, tiers=scope.tiers) for view in views]
-        ruled = [replace(view, tiers=(Tier.ALERT,), most=_RULES_LISTED) for view in views]
-        lists = self._index.search([*own, *ruled], replace(scope, tiers=(*scope.tiers, Tier.ALERT)))
-        wanted, rules = lists[: len(views)], lists[len(views) :]
-        # Measured together, as a rule's score becomes that of the page it names.
-        both = [
-            sorted((*mine, *theirs), key=lambda seen: -seen.score) for mine, theirs in zip(wanted, rules, strict=True)
-        ]
+        lists = self._index.search(views, replace(scope, tiers=(*scope.tiers, Tier.ALERT)))
+        rules = [[seen for seen in found if seen.tier == Tier.ALERT.value] for found in lists]
+        if any(len(found) >= DEPTH and 2 * len(ruled) > len(found) for found, ruled in zip(lists, rules, strict=True)):
+            # Measured together, as a rule's score becomes that of the page it names.
+            lists = [
+                sorted((*mine, *theirs[:_RULES_LISTED]), key=lambda seen: -seen.score)
+                for mine, theirs in zip(self._index.search(views, scope), rules, strict=True)
+            ]
         speaking = {seen.document for found in rules for seen in found}
-        fused = fuse(views, both, most + len(speaking))
+        fused = fuse(views, lists, most + len(speaking))
         kept = [item for item in fused if item.key not in speaking][:most]
         heard = [item for item in fused if item.key in speaking][:_RULES_HEARD]
         return sorted((*kept, *heard), key=lambda item: (-item.score, item.key))

@@ -8,7 +8,7 @@ Does not: retry; the caller degrades and tries again later. Change the layout of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,8 +26,8 @@ from retrieval.chunk import (
     Seen,
     Vectors,
     View,
-    by_tier,
     document_of,
+    other_tiers,
     refuse_other_length,
     refuse_other_space,
     to_payload,
@@ -129,8 +129,8 @@ class ServerIndex(Reading):
             m.QueryRequest(
                 query=_vector(view.vector),
                 using=view.by,
-                filter=self._filter(view.within(wanted), scope.before, view.by),
-                limit=view.most or limit,
+                filter=self._filter(view.within(wanted), scope.before),
+                limit=limit,
                 params=self._precise(view),
                 with_payload=DOCUMENT_FIELDS,
             )
@@ -139,7 +139,7 @@ class ServerIndex(Reading):
         with speaking():
             lists = self._client.query_batch_points(self._name, requests)
         return [
-            [Seen(str(point.id), document_of(point.payload or {}), point.score) for point in found.points]
+            [Seen(str(point.id), document, point.score, tier) for point, (document, tier) in _documents(found.points)]
             for found in lists
         ]
 
@@ -222,10 +222,11 @@ class ServerIndex(Reading):
                 return []
             return list(self._client.retrieve(self._name, piece_ids, with_payload=True, with_vectors=["meaning"]))
 
-    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None, by: str | None = None) -> Any:
+    def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None) -> Any:
         from qdrant_client import models as m
 
-        kept, others = by_tier(wanted, by)
+        others = other_tiers(wanted.get("tier"))
+        kept = [(name, values) for name, values in wanted.items() if name != "tier"]
         must: list[Any] = [m.FieldCondition(key=name, match=m.MatchAny(any=values)) for name, values in kept]
         must_not: list[Any] = [m.FieldCondition(key="tier", match=m.MatchAny(any=others))] if others else []
         if before is not None:
@@ -276,3 +277,8 @@ def _vector(vector: Sparse | tuple[float, ...]) -> Any:
     if isinstance(vector, Sparse):
         return m.SparseVector(indices=list(vector.indices), values=list(vector.values))
     return list(vector)
+
+
+def _documents(points: Iterable[Any]) -> Iterator[tuple[Any, tuple[tuple[str, str], str]]]:
+    for point in points:
+        yield point, document_of(point.payload or {})

@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 from retrieval_world import EMBEDDER, fill, piece
 
-from core.access import PUBLIC
 from core.model import Tier
-from retrieval.chunk import Chunk, Scope, View
+from retrieval.chunk import Chunk
 from retrieval.index import EdgeIndex, VectorIndex
 from retrieval.retriever import Retriever
-from retrieval.sparse import encode_query
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 
@@ -73,21 +71,3 @@ def test_no_rule_is_shown_where_runbooks_are_wanted(edge: VectorIndex):
     found = Retriever(edge, EMBEDDER).search(ALERT, tiers=GUIDES, limit=10)
 
     assert [item.tier for item in found] == [Tier.RUNBOOK] * 10
-
-
-def test_a_view_narrows_the_scope_and_never_widens_it(index: VectorIndex):
-    """Over both engines: its tiers are among those of the scope, and it lists no more than its own most."""
-    fill(index, RIGHT, *(rule(number) for number in range(5)))
-    words = encode_query("kafka disk")
-    views = [
-        View(by="words", vector=words),
-        View(by="words", vector=words, tiers=(Tier.ALERT,), most=2),
-        View(by="words", vector=words, tiers=(Tier.WIKI, Tier.PAST_INCIDENT)),
-    ]
-
-    found = [
-        [len(seen) for seen in index.search(views, Scope(audience=PUBLIC, tiers=tiers))]
-        for tiers in (None, (Tier.RUNBOOK, Tier.ALERT), (Tier.RUNBOOK,))
-    ]
-
-    assert found == [[6, 2, 0], [6, 2, 0], [1, 0, 0]]
