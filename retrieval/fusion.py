@@ -10,9 +10,10 @@ distribution-based score fusion; a rank would say only who is before whom, and l
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from retrieval.chunk import DEPTH, Seen, View
@@ -56,13 +57,21 @@ class Standing:
         return self.source, self.doc_id
 
 
-def fuse(views: Sequence[View], lists: Sequence[Sequence[Seen]], most: int | None = None) -> list[Standing]:
+def fuse(
+    views: Sequence[View],
+    lists: Sequence[Sequence[Seen]],
+    most: int | None = None,
+    *,
+    guests: Collection[tuple[str, str]] = (),
+    most_guests: int = 0,
+) -> list[Standing]:
     """The documents that the views listed, best first; equals in order of their names.
 
     Args:
         views: what was looked for.
         lists: for each view the pieces it found, best first.
         most: so many documents at most; all if None.
+        guests: documents that take no place of those, and of which at most `most_guests` are told.
     """
     heard = [_Heard(view, seen) for view, seen in zip(views, lists, strict=True) if seen]
     total = sum(view.weight for view in views)
@@ -71,7 +80,12 @@ def fuse(views: Sequence[View], lists: Sequence[Sequence[Seen]], most: int | Non
         for document, score in one.best.items():
             sums[document] = sums.get(document, 0.0) + one.worth(score)
     scores = {document: LOWEST + found / total for document, found in sums.items()}
-    first = sorted(scores, key=lambda document: (-scores[document], document))[:most]
+    order = sorted(scores, key=lambda document: (-scores[document], document))
+    first = order[:most]
+    if guests:
+        own = [document for document in order if document not in guests][:most]
+        chosen = {*own, *itertools.islice((document for document in order if document in guests), most_guests)}
+        first = [document for document in order if document in chosen]
     pieces = _best_pieces(heard, first)
     return [
         Standing(

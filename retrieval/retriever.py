@@ -229,11 +229,8 @@ class Retriever:
                 sorted((*mine, *theirs[:_RULES_LISTED]), key=lambda seen: -seen.score)
                 for mine, theirs in zip(self._index.search(views, scope), rules, strict=True)
             ]
-        speaking = {seen.document for found in rules for seen in found}
-        fused = fuse(views, lists, most + len(speaking))
-        kept = [item for item in fused if item.key not in speaking][:most]
-        heard = [item for item in fused if item.key in speaking][:_RULES_HEARD]
-        return sorted((*kept, *heard), key=lambda item: (-item.score, item.key))
+        guests = {seen.document for found in rules for seen in found}
+        return fuse(views, lists, most, guests=guests, most_guests=_RULES_HEARD)
 
     def _read(self, standings: Sequence[Standing]) -> list[tuple[Standing, Hit]]:
         """Each with its best piece; one that went away meanwhile is left out."""

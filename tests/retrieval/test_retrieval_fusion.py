@@ -118,3 +118,14 @@ def test_a_view_heard_later_counts_as_if_it_had_been_there(lists: list[dict[str,
     assert {item.doc_id: item.voices for item in later} == {item.doc_id: item.voices for item in whole}
     assert {item.doc_id: item.score for item in later} == pytest.approx({item.doc_id: item.score for item in whole})
     assert [item.score for item in later] == sorted((item.score for item in later), reverse=True)
+
+
+def test_guests_take_no_place_and_are_few():
+    """Of what is only listened to, the first so many stay, in their order among the rest."""
+    view = View(by="words", vector=(), label="words")
+    seen = [Seen(f"p{n}", ("s", f"{kind}{n}"), 9.0 - n) for n, kind in enumerate("grgrg")]
+    guests = {item.document for item in seen if item.doc_id.startswith("g")}
+
+    told = [item.doc_id for item in fuse([view], [seen], 1, guests=guests, most_guests=2)]
+
+    assert told == ["g0", "r1", "g2"]
