@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ingest.concealed import seen_markdown
+from ingest.markup import count_words
 
 _HEADING = re.compile(r"(={1,6})\s+(\S.*)")
 _ATTRIBUTE = re.compile(r":(!?)([\w-]+)(!?):(?:\s+(.*))?")
@@ -91,11 +92,11 @@ def _next(reader: _Reader) -> str | None:
             elif holds:
                 return condition[3]
             else:
-                reader.unmet += _words(condition[3])
+                reader.unmet += count_words(condition[3])
         elif met:
             return re.sub(r"^\\(?=(?:if\w+|endif|include)::)", "", line)
         else:
-            reader.unmet += _words(line)
+            reader.unmet += count_words(line)
     return None
 
 
@@ -106,10 +107,6 @@ def _holds(reader: _Reader, kind: str, names: str) -> bool:
     held = [name in reader.attributes or name in _GIVEN for name in re.split(r"[,+]", names.lower())]
     met = all(held) if "+" in names else any(held)
     return met if kind == "ifdef" else not met
-
-
-def _words(line: str) -> int:
-    return sum(any(map(str.isalnum, part)) for part in line.split())
 
 
 def _step(reader: _Reader, line: str) -> None:
@@ -235,7 +232,7 @@ def _marks(reader: _Reader, text: str) -> str:
     text = re.sub(r"<<[^,>]+,\s*([^>]+)>>", r"\1", text)
     text = re.sub(r"<<([^>]+)>>", r"\1", text)
     for image in _IMAGE.finditer(text):
-        reader.described += _words(image[1])
+        reader.described += count_words(image[1])
     text = _IMAGE.sub("", text)
     text = re.sub(r"(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])", r"**\1**", text)
     return re.sub(r"\s\+$", "", text)

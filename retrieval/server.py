@@ -8,7 +8,7 @@ Does not: retry; the caller degrades and tries again later. Change the layout of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -139,7 +139,11 @@ class ServerIndex(Reading):
         with speaking():
             lists = self._client.query_batch_points(self._name, requests)
         return [
-            [Seen(str(point.id), document, point.score, tier) for point, (document, tier) in _documents(found.points)]
+            [
+                Seen(str(point.id), document, point.score, tier)
+                for point in found.points
+                for document, tier in [document_of(point.payload or {})]
+            ]
             for found in lists
         ]
 
@@ -277,8 +281,3 @@ def _vector(vector: Sparse | tuple[float, ...]) -> Any:
     if isinstance(vector, Sparse):
         return m.SparseVector(indices=list(vector.indices), values=list(vector.values))
     return list(vector)
-
-
-def _documents(points: Iterable[Any]) -> Iterator[tuple[Any, tuple[tuple[str, str], str]]]:
-    for point in points:
-        yield point, document_of(point.payload or {})

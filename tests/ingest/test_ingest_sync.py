@@ -37,13 +37,6 @@ class CountingEmbedder(HashEmbedder):
         return super().embed_documents(texts)
 
 
-@pytest.fixture(name="index")
-def _index(tmp_path: Path) -> Iterator[EdgeIndex]:
-    index = EdgeIndex(tmp_path / "index")
-    yield index
-    index.close()
-
-
 @pytest.fixture(name="embedder")
 def _embedder() -> CountingEmbedder:
     return CountingEmbedder()

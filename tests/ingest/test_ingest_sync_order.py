@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,13 +30,6 @@ class WatchedEmbedder(HashEmbedder):
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         self.before(texts)
         return super().embed_documents(texts)
-
-
-@pytest.fixture(name="index")
-def _index(tmp_path: Path) -> Iterator[EdgeIndex]:
-    index = EdgeIndex(tmp_path / "index")
-    yield index
-    index.close()
 
 
 @pytest.fixture(name="embedder")

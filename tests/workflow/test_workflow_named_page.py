@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from bot.investigation import GUIDES, Investigator
+from bot.investigation import GUIDES
 from core.access import PUBLIC, Audience
 from core.model import Document, Incident, Tier
-from core.store import open_store
 from ingest.sources import ListSource
 from ingest.sync import Ingestor
-from prompts.drafter import Drafter
-from retrieval.embedding import HashEmbedder
-from retrieval.index import EdgeIndex
-from retrieval.retriever import Retriever
 
 NOW = datetime(2026, 5, 14, 3, 12, tzinfo=UTC)
 ALERT = "Redis sessions evicted: memory of redis is full"
@@ -35,17 +28,6 @@ Visitors are asked to log in once more, and their baskets are empty.
 Raise the limit in the chart, then watch the dashboard of the cache for an hour.
 """
 SRE = Audience.of(("group:sre",))
-
-
-@pytest.fixture(name="library")
-def _library(tmp_path: Path) -> Iterator[tuple[Investigator, Ingestor]]:
-    store = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    index, embedder = EdgeIndex(tmp_path / "index"), HashEmbedder()
-    retriever = Retriever(index, embedder)
-    made = Investigator(documents=lambda: retriever, commits=lambda: None, drafter=Drafter(None, timeout_s=1))
-    yield made, Ingestor(store, index, embedder)
-    index.close()
-    store.close()
 
 
 def lookalikes(ingestor: Ingestor, **facts: object) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -24,13 +22,8 @@ from core.model import (
     from_json,
     to_json,
 )
-from core.store import Store, open_store
 from ingest.sources import ListSource
 from ingest.sync import Ingestor
-from prompts.drafter import Drafter
-from retrieval.embedding import HashEmbedder
-from retrieval.index import EdgeIndex
-from retrieval.retriever import Retriever
 from retrieval.story import ALERT, Said, Story, tell
 
 NOW = Incident(
@@ -67,17 +60,6 @@ def past(number: int, began: datetime, words: str) -> Document:
     )
 
 
-@pytest.fixture(name="investigator")
-def _investigator(tmp_path: Path) -> Iterator[tuple[Investigator, Ingestor]]:
-    store: Store = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    index, embedder = EdgeIndex(tmp_path / "index"), HashEmbedder()
-    retriever = Retriever(index, embedder)
-    made = Investigator(documents=lambda: retriever, commits=lambda: None, drafter=Drafter(None, timeout_s=1))
-    yield made, Ingestor(store, index, embedder)
-    index.close()
-    store.close()
-
-
 def told(investigator: Investigator) -> tuple[Gathered, str, str]:
     """What was gathered, and the words of summary and mitigation."""
     gathered = investigator.gather(NOW, PUBLIC)
@@ -87,9 +69,9 @@ def told(investigator: Investigator) -> tuple[Gathered, str, str]:
     )
 
 
-def test_the_card_says_how_often_and_what_helped(investigator: tuple[Investigator, Ingestor]):
+def test_the_card_says_how_often_and_what_helped(library: tuple[Investigator, Ingestor]):
     """Counted, quoted, with who said so; what comes later than the incident is neither."""
-    asks, ingestor = investigator
+    asks, ingestor = library
     ingestor.sync(
         ListSource(
             "pagerduty:test",
@@ -110,9 +92,9 @@ def test_the_card_says_how_often_and_what_helped(investigator: tuple[Investigato
     assert from_json(Gathered, to_json(gathered)) == gathered
 
 
-def test_a_command_in_a_past_note_is_no_advice(investigator: tuple[Investigator, Ingestor]):
+def test_a_command_in_a_past_note_is_no_advice(library: tuple[Investigator, Ingestor]):
     """What somebody typed then is not told as a step now, nor a link or mention shown."""
-    asks, ingestor = investigator
+    asks, ingestor = library
     ingestor.sync(
         ListSource(
             "pagerduty:test",
@@ -126,9 +108,9 @@ def test_a_command_in_a_past_note_is_no_advice(investigator: tuple[Investigator,
     assert [bad for bad in ("kubectl", "evil.example", "<!channel>") if bad in summary + mitigation] == []
 
 
-def test_nothing_alike_is_not_made_up(investigator: tuple[Investigator, Ingestor]):
+def test_nothing_alike_is_not_made_up(library: tuple[Investigator, Ingestor]):
     """Another service's other alert is not this one's past."""
-    asks, ingestor = investigator
+    asks, ingestor = library
     other = Document(
         id="Q7",
         source="pagerduty:test",
@@ -160,9 +142,9 @@ Rolling checkout back freed the database connections within two minutes.
 """
 
 
-def test_what_did_not_help_is_never_told_as_what_worked(investigator: tuple[Investigator, Ingestor]):
+def test_what_did_not_help_is_never_told_as_what_worked(library: tuple[Investigator, Ingestor]):
     """A report's failed attempts stay what they are, whatever words they end with."""
-    asks, ingestor = investigator
+    asks, ingestor = library
     report = Document(
         id="incidents/checkout.md",
         source="folder:/docs",
@@ -231,10 +213,10 @@ def incident_report(doc_id: str, text: str, *readers: str) -> Document:
     ],
 )
 def test_a_past_incident_of_the_suspected_commits_area_is_more_alike(
-    investigator: tuple[Investigator, Ingestor], found: Ranked, first: str, told: list[str]
+    library: tuple[Investigator, Ingestor], found: Ranked, first: str, told: list[str]
 ):
     """Known once commits are ranked; the guides keep their places, and doing it twice changes nothing."""
-    asks, ingestor = investigator
+    asks, ingestor = library
     text = f"# {NOW.title}\n\nNo free database connections in checkout: widen the pool."
     guide = Document(id="g.md", source="", title=NOW.title, text=text, tier=Tier.RUNBOOK)
     ingestor.sync(
@@ -287,10 +269,10 @@ def test_what_is_less_trusted_does_not_stand_before_what_answers_as_well(
 
 
 def test_the_drafter_reads_the_runbook_before_a_wiki_page_that_says_as_much(
-    investigator: tuple[Investigator, Ingestor],
+    library: tuple[Investigator, Ingestor],
 ):
     """Gathered in that order, whichever the search happened to put first."""
-    asks, ingestor = investigator
+    asks, ingestor = library
     words = f"# {NOW.title}\n\nNo free database connections in checkout. "
     documents = [
         Document(id="a-wiki", source="", title=NOW.title, text=f"{words}\n\n1. Restart the pods.", tier=Tier.WIKI),
