@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import random
-import resource
 import statistics
 import tempfile
 import time
@@ -25,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks.apart import apart, peak_mb
 from core.access import Audience
 from core.model import Tier
 from retrieval.chunk import Chunk, Vectors, space_of
@@ -253,7 +252,7 @@ def _search(folder: Path | None, count: int, asked: int, model: str | None) -> C
         index = EdgeIndex(folder)
         disk_mb = sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file()) / 1e6
     without, cpu_ms, found = _times(index, Stand(), asked)
-    memory = _peak_mb()
+    memory = peak_mb()
     with_model, _, _ = _times(index, Stand(open_embedder(model)), asked)
     index.close()
     return Cost(
@@ -267,7 +266,7 @@ def _search(folder: Path | None, count: int, asked: int, model: str | None) -> C
         model_p95_ms=_p95(with_model),
         cpu_ms=cpu_ms,
         memory_mb=memory,
-        model_memory_mb=_peak_mb(),
+        model_memory_mb=peak_mb(),
         found=found,
     )
 
@@ -295,16 +294,6 @@ def _p95(times: Sequence[float]) -> float:
     return sorted(times)[min(int(0.95 * len(times)), len(times) - 1)]
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _apart(work: Any, *arguments: Any) -> Any:
-    """Done in a fresh process: a peak of memory never falls again."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
-
-
 def costs(
     sizes: Sequence[int], home: Path, *, asked: int, local_up_to: int, model: str | None = None
 ) -> Iterator[Cost]:
@@ -318,11 +307,11 @@ def costs(
     """
     for size in sizes:
         folder = home / f"scale-{size}"
-        build_s = 0.0 if folder.exists() else _apart(_build, folder, size)
-        cost = _apart(_search, folder, size, asked, model)
+        build_s = 0.0 if folder.exists() else apart(_build, folder, size)
+        cost = apart(_search, folder, size, asked, model)
         yield Cost(**(asdict(cost) | {"build_s": build_s}))
         if size <= local_up_to:
-            yield _apart(_search, None, size, max(asked // 4, 1), model)
+            yield apart(_search, None, size, max(asked // 4, 1), model)
 
 
 def main() -> None:

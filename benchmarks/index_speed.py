@@ -7,14 +7,14 @@ Does not: touch the repository, or keep the index it builds. `python -m benchmar
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.apart import apart, peak_mb
 
 #: GitPython asks git once a commit; so many are measured and the rest is reckoned from them.
 _WALKED = 2_000
@@ -43,10 +43,10 @@ def print_speed(repository: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.git"
         subprocess.run(["git", "clone", "--quiet", "--bare", "--shared", str(repository), str(copy)], check=True)
-        first = _apart(_index, copy, Path(folder) / "home")
-        again = _apart(_index, copy, Path(folder) / "home")
-        plain = _apart(_log, copy, Path(folder))
-        walked = _apart(_walk, copy, Path(folder))
+        first = apart(_index, copy, Path(folder) / "home")
+        again = apart(_index, copy, Path(folder) / "home")
+        plain = apart(_log, copy, Path(folder))
+        walked = apart(_walk, copy, Path(folder))
     _print("our index, from nothing", first)
     _print("our index, nothing new", again)
     _print("git log --raw, thrown away", plain)
@@ -61,12 +61,6 @@ def _print(what: str, cost: Cost) -> None:
         f"{what:28s} {cost.commits:8d} commits {cost.seconds:9.2f} s"
         f"   peak {cost.own_mb:6.0f} MB, its git {cost.child_mb:6.0f} MB"
     )
-
-
-def _apart(measure: Callable[[Path, Path], Cost], copy: Path, folder: Path) -> Cost:
-    """A measurement in a fresh process: a peak of memory never falls again."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (copy, folder))
 
 
 def _index(copy: Path, home: Path) -> Cost:
@@ -100,5 +94,5 @@ def _walk(copy: Path, _: Path) -> Cost:
 
 
 def _cost(commits: int, started: float) -> Cost:
-    own, child = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return Cost(commits=commits, seconds=time.monotonic() - started, own_mb=own, child_mb=child)
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return Cost(commits=commits, seconds=time.monotonic() - started, own_mb=peak_mb(), child_mb=child)

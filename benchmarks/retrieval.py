@@ -6,7 +6,8 @@ QUERIES: a line each of `{"query_id", "text", "relevant": [document id…], "dif
 relative to the folder, with or without the suffix and the first folder. The repository ships no such files.
 
 Does: ingest the folder, ask every question in each way over the same index, and print quality by difficulty, kind and source with
-bootstrap intervals of the difference to plain fusion, what each stage adds, how sure answers are, milliseconds and memory.
+bootstrap intervals of the difference to plain fusion, what each stage adds, how sure answers are, milliseconds, and memory of each
+way in a process of its own. With `--tell ID`, single questions in full.
 Does not: tune anything, or write outside `--index` (a temporary folder unless it is given, to be used again), `--json` and `--chart`.
 """
 
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import tempfile
@@ -27,7 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.apart import apart, peak_mb
 from benchmarks.retrieval_measures import MEASURES, Query, compared, curve, draw, measures, point
+from benchmarks.retrieval_told import tell
 from benchmarks.retrieval_ways import (
     STAGES,
     Remembering,
@@ -54,14 +56,12 @@ _TIMED = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one way gave: a row of `MEASURES` a question, milliseconds, and memory."""
+    """What one way gave: a row of `MEASURES` a question, and milliseconds."""
 
     rows: Any
     #: Of each question when it was first asked; and of some, asked again, when the model need not read them.
     asked_ms: tuple[float, ...]
     again_ms: tuple[float, ...]
-    #: Peak of the whole process so far.
-    memory_mb: float
 
 
 def read_queries(file: Path) -> list[Query]:
@@ -94,8 +94,7 @@ def run(way: Way, queries: Sequence[Query]) -> Run:
         started = time.perf_counter()
         way(query.text)
         again.append(1000 * (time.perf_counter() - started))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Run(rows=np.array(rows), asked_ms=tuple(asked), again_ms=tuple(again), memory_mb=peak)
+    return Run(rows=np.array(rows), asked_ms=tuple(asked), again_ms=tuple(again))
 
 
 def ways(index: EdgeIndex, model: Any, documents: Sequence[Document], home: Path) -> dict[str, Callable[[], Way]]:
@@ -160,10 +159,10 @@ def print_answers(points: Sequence[Mapping[str, float]], chosen: Mapping[str, fl
         )
 
 
-def print_cost(runs: Mapping[str, Run]) -> dict[str, dict[str, float]]:
+def print_cost(runs: Mapping[str, Run], memory: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Milliseconds and memory of each way; the same as a table."""
     print(
-        f"\n{'milliseconds a question':32}{'p50':>8}{'p95':>8}   without embedding{'p50':>8}{'p95':>8}   peak MB so far"
+        f"\n{'milliseconds a question':32}{'p50':>8}{'p95':>8}   without embedding{'p50':>8}{'p95':>8}   peak MB alone"
     )
     table = {}
     for way, done in runs.items():
@@ -172,18 +171,39 @@ def print_cost(runs: Mapping[str, Run]) -> dict[str, dict[str, float]]:
             "p95_ms": float(np.percentile(done.asked_ms, 95)),
             "without_p50_ms": statistics.median(done.again_ms),
             "without_p95_ms": float(np.percentile(done.again_ms, 95)),
-            "memory_mb": done.memory_mb,
+            "memory_mb": memory[way],
         }
-        one, two, three, four, memory = cells.values()
-        print(f"  {way:30}{one:8.1f}{two:8.1f}{'':20}{three:8.1f}{four:8.1f}{memory:17.0f}")
+        one, two, three, four, peak = cells.values()
+        print(f"  {way:30}{one:8.1f}{two:8.1f}{'':20}{three:8.1f}{four:8.1f}{peak:16.0f}")
         table[way] = cells
     return table
 
 
-def report(index: EdgeIndex, model: Any, documents: Sequence[Document], queries: Sequence[Query], args: Any) -> None:
-    """Ask, print, and write what was asked for."""
+def memory_of(way: str, corpus: Path, home: Path, model_name: str | None, texts: Sequence[str]) -> float:
+    """Peak MB of a process that looks in one way alone; the index must be closed in every other.
+
+    Args:
+        home: where the corpus was indexed.
+        texts: what it asks.
+    """
+    index, model = EdgeIndex(home / "index"), open_embedder(model_name)
+    documents = _documents(corpus) if way == LLAMA else ()
+    look = ways(index, model, documents, home)[way]()
+    for text in texts:
+        look(text)
+    index.close()
+    return peak_mb()
+
+
+def _documents(corpus: Path) -> list[Document]:
+    return [item for item in open_source(corpus).documents({}) if isinstance(item, Document)]
+
+
+def report(
+    index: EdgeIndex, model: Any, documents: Sequence[Document], queries: Sequence[Query], home: Path, args: Any
+) -> None:
+    """Ask, print, and write what was asked for. The index is closed when memory is measured."""
     runs = {}
-    home = args.index or Path(args.scratch)
     for name, opened in ways(index, model, documents, home).items():
         print(f"asking {len(queries)} questions: {name}", file=sys.stderr)
         runs[name] = run(opened(), queries)
@@ -212,7 +232,13 @@ def report(index: EdgeIndex, model: Any, documents: Sequence[Document], queries:
     sureties = [surety(index, remembering, query) for query in queries]
     told["answers"] = {"curve": curve(sureties), "in_use": point(sureties, ANSWERS)}
     print_answers(told["answers"]["curve"], told["answers"]["in_use"])
-    told["cost"] = print_cost(runs)
+    for query in queries:
+        if query.id in args.tell:
+            print("", *tell(index, remembering, query), sep="\n")
+    index.close()
+    some = [query.text for query in queries[:: max(len(queries) // _TIMED, 1)]]
+    memory = {way: apart(memory_of, way, args.corpus, home, args.model, some) for way in runs}
+    told["cost"] = print_cost(runs, memory)
     if args.json:
         args.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     if args.chart:
@@ -233,6 +259,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", help="embedding model; the carried MiniLM by default")
     parser.add_argument("--json", type=Path, help="write all numbers here")
     parser.add_argument("--chart", type=Path, help="draw a chart here, .png or .svg")
+    parser.add_argument(
+        "--tell", action="append", default=[], metavar="ID", help="tell this question in full; may be repeated"
+    )
     parser.add_argument("--no-stages", dest="stages", action="store_false", help="leave out what each stage adds")
     return parser.parse_args(arguments)
 
@@ -253,9 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{done.seen} documents, {index.count()} pieces: {wall:.0f} s, {cpu:.0f} s of them computing")
         print(f"Differences are to {FUSION}, with 95 % intervals by paired bootstrap.")
         model.embed_query("ready")  # loading it is nobody's first question
-        documents = [item for item in source.documents({}) if isinstance(item, Document)]
-        report(index, model, documents, queries, args)
-        index.close()
+        report(index, model, _documents(args.corpus), queries, home, args)
         store.close()
 
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are s
 from retrieval_world import EMBEDDER, at, fill, piece
 
 from benchmarks import index_scale, retrieval
+from benchmarks.apart import apart, peak_mb
 from benchmarks.retrieval_measures import Query, Surety, compared, curve, interval, measures, point
 from benchmarks.retrieval_ways import STAGES, Remembering, Staged, Without, ours, plain_fusion
 from core.access import PUBLIC
@@ -187,20 +188,30 @@ def test_the_whole_benchmark_runs_twice_over_one_index_with_the_same_numbers(tmp
     arguments = ["--corpus", str(tmp_path / "docs"), "--queries", str(tmp_path / "queries.jsonl"), "--model", "hash"]
     arguments += ["--index", str(paths["index"]), "--json", str(paths["numbers.json"])]
 
-    retrieval.main([*arguments, "--chart", str(paths["chart.png"])])
+    retrieval.main([*arguments, "--chart", str(paths["chart.png"]), "--tell", "2"])
     first = json.loads(paths["numbers.json"].read_text())
     retrieval.main(arguments)
     second = json.loads(paths["numbers.json"].read_text())
 
     printed = capsys.readouterr().out
     ways = ["rundown", "BM25, words split", "hash-512 alone", "plain fusion (RRF 60)", "LlamaIndex default"]
-    assert list(first["difficulty"]["a"]) == list(first.pop("cost")) == list(second.pop("cost")) == ways
+    cost = first.pop("cost")
+    assert list(first["difficulty"]["a"]) == list(cost) == list(second.pop("cost")) == ways
+    assert min(cells["memory_mb"] for cells in cost.values()) > 20
     assert (first, first["difficulty"]["b"]["rundown"]["hit@1"]["mean"]) == (second, 1.0)
     assert (paths["chart.png"].read_bytes()[:4], "without names" in printed, "* in use" in printed) == (
         b"\x89PNG",
         True,
         True,
     )
+    assert ("right: wikis/Queue; place 1" in printed, "asked: DiskFull" in printed) == (True, False)
+
+
+def test_a_peak_is_that_of_the_process_alone():
+    """What the parent holds is not the child's."""
+    held = np.ones(300 * 2**17)
+
+    assert (peak_mb() > 300, apart(peak_mb) < peak_mb() - 150, held[-1]) == (True, True, 1.0)
 
 
 def test_queries_are_read_with_what_they_leave_out(tmp_path: Path):
