@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import RepositoryError
 from ranking import vocabulary
-from ranking.landing import REVIEW_S, landings
+from ranking.landing import REVIEW_S, clock, landings
 from ranking.mentions import find_mentions, own_change_id
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def read_log(repository: Repository, *what: str) -> Iterator[Row]:
                 sha,
                 author,
                 email,
-                int(authored or 0),
-                int(committed or 0),
+                clock(authored),
+                clock(committed),
                 subject,
                 body.strip()[:_BODY_LIMIT],
                 tuple(changes),
@@ -256,7 +256,7 @@ def _take(
 
 def _land(db: sqlite3.Connection, repository: Repository, tip: str, *, whole: bool) -> None:
     """Note when commits came to the branch. Of those that were known, too: a merge may bring them to it only now."""
-    first = 0 if whole else int(repository.run("log", "-1", "--format=%ct", tip)) - _REVISED_S
+    first = 0 if whole else max(0, clock(repository.run("rev-list", "-1", "--timestamp", tip).split()[0]) - _REVISED_S)
     found = landings(repository, tip, *(() if whole else (f"--since={first}",)))
     known = db.execute("SELECT landed, sha FROM commits WHERE committed >= ?", (first,))
     wrong = [(found[sha], sha) for landed, sha in known if found.get(sha, landed) != landed]

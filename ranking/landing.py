@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 #: Seconds a change may wait for its merge. One that waited longer came with a whole history from elsewhere, or the branch was
 #: another one then: its own time says more.
 REVIEW_S = 90 * 86_400
+#: The last second of the year 9999: no calendar goes further.
+_LAST_S = 253_402_300_799
+
+
+def clock(told: str) -> int:
+    """Unix seconds as git tells a commit's time, within what a calendar holds: a clock that lies must not stop the reading.
+
+    Before 1970, or no time at all, counts as 1970; past the year 9999 as its end.
+    """
+    return min(max(0, int(told or 0)), _LAST_S)
 
 
 def landings(repository: Repository, *what: str) -> dict[str, int]:
@@ -35,7 +45,7 @@ def landings(repository: Repository, *what: str) -> dict[str, int]:
     with repository.stream("rev-list", "--parents", "--timestamp", *what) as output:
         for line in output:
             seconds, sha, *rest = line.decode().split()
-            times[sha], parents[sha] = int(seconds), rest
+            times[sha], parents[sha] = clock(seconds), rest
     sha = next(iter(times), "")
     while sha in times:
         branch.append(sha)

@@ -58,6 +58,16 @@ def merge(path: Path, hours: float, *parents: str, message: str = "Merge a chang
     return made
 
 
+def commit_with_times(path: Path, authored: str, committed: str, message: str) -> str:
+    """A commit with HEAD's files on top of it, whatever its clock said, as git would never make it; main moves there; the new id."""
+    lines = [f"tree {git(path, 'rev-parse', 'HEAD^{tree}')}", f"parent {git(path, 'rev-parse', 'HEAD')}"]
+    lines += [f"author ada <ada@example.org> {authored} +0000", f"committer ada <ada@example.org> {committed} +0000"]
+    text = "\n".join([*lines, "", message]).encode()
+    made = git(path, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=text)
+    git(path, "update-ref", "refs/heads/main", made)
+    return made
+
+
 def git(where: Path, *arguments: str, stdin: bytes | None = None) -> str:
     """Run git in a folder; what it printed."""
     done = subprocess.run(["git", "-C", str(where), *arguments], input=stdin, capture_output=True, check=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ranking_repos import NOON, Change, add, git
+from ranking_repos import NOON, Change, add, commit_with_times, git
 
 from core.errors import RepositoryError
 from ranking.history import open_histories, open_history
@@ -288,6 +288,57 @@ def test_a_damaged_index_says_what_to_do(shop, home):
 
     with pytest.raises(RepositoryError, match="delete the file"):
         open_history(shop[0], home=home).refresh()
+
+
+@pytest.mark.parametrize(
+    ("authored", "committed", "seen"),
+    [
+        pytest.param("999999999999", "{hour_ago}", True, id="written in the year 33658"),
+        pytest.param("{hour_ago}", "999999999999", False, id="committed in the year 33658"),
+        pytest.param("{hour_ago}", "99999999999999999999", False, id="committed past what 64 bits hold"),
+        pytest.param("garbage", "{hour_ago}", True, id="written at no time"),
+        pytest.param("{hour_ago}", "-5", False, id="committed before 1970"),
+    ],
+)
+def test_a_clock_out_of_its_mind_takes_no_other_commit_along(shop, home, authored, committed, seen):
+    """The others are read as ever, and so is what comes after it; it counts as made when a calendar can say."""
+    path, shas = shop
+    hour_ago = int(NOON.timestamp()) - 3600
+    odd = commit_with_times(path, authored.format(hour_ago=hour_ago), committed.format(hour_ago=hour_ago), "Odd")
+    (after,) = add(path, [Change(hours=0.5, message="After it", files={"a.txt": "x\n"})], onto=odd)
+    history = open_history(path, home=home)
+    history.refresh()
+    (later,) = add(path, [Change(hours=0.2, message="Later", files={"a.txt": "y\n"})], onto=after)
+
+    assert history.refresh() == 1
+    assert {commit.sha for commit in history.suspects_between(NOON - timedelta(days=30), NOON)} == {
+        *shas,
+        after,
+        later,
+        *([odd] if seen else []),
+    }
+
+
+def test_a_reader_who_is_shown_signatures_gets_the_same_history(shop, home, tmp_path, monkeypatch):
+    """`log.showSignature` makes git print gpg's words before the commit's."""
+    path, shas = shop
+    gpg = tmp_path / "gpg"
+    gpg.write_text(
+        "#!/bin/sh\ncat > /dev/null\ncase \"$*\" in *--verify*) echo '[GNUPG:] GOODSIG 1 ada'; echo 'gpg: Good signature' >&2;;\n"
+        "*) echo '[GNUPG:] SIG_CREATED ' >&2; echo '-----BEGIN PGP SIGNATURE-----'; echo; echo '-----END PGP SIGNATURE-----';; esac\n"
+    )
+    gpg.chmod(0o755)
+    for place, (key, value) in enumerate({"gpg.program": str(gpg), "log.showSignature": "true"}.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{place}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{place}", value)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
+    history = open_history(path, home=home)
+    history.refresh()
+    tree = git(path, "rev-parse", "HEAD^{tree}")
+    who = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    git(path, "update-ref", "refs/heads/main", git(path, *who, "commit-tree", "-S", "-m", "Signed", "-p", shas[-1], tree))
+
+    assert history.refresh() == 1
 
 
 def test_progress_is_told(shop, home):
