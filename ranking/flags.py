@@ -19,6 +19,7 @@ from core.errors import RepositoryError
 from core.model import Commit
 from ranking.events import ChangeEvent, EventKind
 from ranking.history import History
+from ranking.index import LOG
 from ranking.services import ServiceMap
 from ranking.topology import key_of, telling
 
@@ -37,6 +38,8 @@ _GAP = r"[-_./: ]{0,2}"
 _HISTORY_DAYS, _SETTING_DAYS, _FILES, _SPELLINGS = 400, 30, 40, 3
 #: A commit of more files is an import: it brought everything, and so tells nothing.
 _IMPORT = 100
+#: Names and spellings alone, whatever the reader's own git settings add to them.
+_GREP = ("grep", "-o", "-z", "-i", "-I", "-E", "--full-name", "--no-color", "--no-line-number", "--no-column")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,7 @@ def _behind(history: History, switch: Switch, before: datetime, left_s: float, l
     tip = last[0].sha
     files: dict[str, None] = {}
     spelt: Counter[str] = Counter()
-    for line in _listed(history, left_s, "grep", "-o", "-z", "-i", "-I", "-E", "-e", switch.plain, tip):
+    for line in _listed(history, left_s, *_GREP, "-e", switch.plain, tip, "--", ":/"):
         place, _, spelling = line.partition("\0")
         files[place.partition(":")[2]] = None
         spelt[spelling] += 1
@@ -130,8 +133,9 @@ def _behind(history: History, switch: Switch, before: datetime, left_s: float, l
         left = end - time.monotonic()
         if left > 0:
             fixed = re.escape(spelling) if how == "-G" else spelling
-            pick = ("--no-merges", "--format=%H", f"{how}{fixed}", since, tip, "--", *list(files)[:_FILES])
-            own = _listed(history, left, "log", *pick)
+            places = [f":(top,literal){file}" for file in list(files)[:_FILES]]
+            pick = ("--no-merges", "--format=%H", f"{how}{fixed}", since, tip, "--", *places)
+            own = _listed(history, left, *LOG, *pick)
             shas |= dict.fromkeys([*own[: limit - 1], *own[-1:]])
     found = history.find(shas, before)
     return {sha: commit for sha, commit in found.items() if len(commit.files) <= _IMPORT}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from ranking_repos import NOON, Change
+from ranking_repos import NOON, Change, git
 
 from ranking.events import ChangeEvent
 from ranking.flags import find_flagged, find_switches
@@ -106,6 +106,27 @@ def test_the_code_behind_a_flag_is_found_however_old(make_repo, home):
         [],
     )
     assert (nothing, told) == ({}, ["the code behind `new-cart` was not looked for in every repository"])
+
+
+@pytest.mark.parametrize(
+    "setting", ["grep.lineNumber=true", "grep.column=true", "color.ui=always", "log.showSignature=true"]
+)
+@pytest.mark.parametrize("folder", ["", "web"])
+def test_the_code_behind_a_flag_is_found_whatever_git_is_set_to(make_repo, home, monkeypatch, setting, folder):
+    """And from a folder inside the work tree, also where a file's name looks like a pattern."""
+    files = {"web/[id].py": "if on('new_cart'):\n    go()\n", "cart.py": "on('new_cart')\n"}
+    path, shas = make_repo(
+        "shop", [Change(hours=9, message=f"Bring {file}", files={file: files[file]}) for file in files]
+    )
+    git(path, "reset", "-q", "--hard")
+    key, _, value = setting.partition("=")
+    for name, told in {"COUNT": "1", "KEY_0": key, "VALUE_0": value}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", told)
+    history = open_history(path / folder, home=home)
+    history.refresh()
+    switches = find_switches([switched("new-cart")], NOBODY, NOON)
+
+    assert set(find_flagged([history], switches, NOON, stop_after_s=30)[0]) == set(shas)
 
 
 def test_a_setting_is_followed_to_who_changed_its_value(make_repo, home):
