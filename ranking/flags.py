@@ -90,7 +90,7 @@ def find_flagged(
 ) -> tuple[dict[str, tuple[Commit, Switch]], list[str]]:
     """The commits that brought the code behind flags, however old, or last changed settings; and what was not looked at.
 
-    Looks for the files that hold the name at the last commit before the moment, and there for the commits that changed how
+    Looks for the files that hold the name on the branch before the moment, and there for the commits that changed how
     often they hold it, or for a setting, any line with it.
 
     Args:
@@ -115,10 +115,9 @@ def find_flagged(
 
 def _behind(history: History, switch: Switch, before: datetime, left_s: float, limit: int) -> dict[str, Commit]:
     end = time.monotonic() + left_s
-    last = history.last_commits_before(before, 1)
-    if not last:
+    tip = history.branch_at(before)
+    if tip is None:
         return {}
-    tip = last[0].sha
     files: dict[str, None] = {}
     spelt: Counter[str] = Counter()
     for line in _listed(history, left_s, *_GREP, "-e", switch.plain, tip, "--", ":/"):

@@ -315,6 +315,17 @@ class History:
         parents = {sha: rest for sha, *rest in (line.split() for line in listed)}
         return {head: _ancestors(head, parents) for head in wanted}
 
+    def branch_at(self, moment: datetime) -> str | None:
+        """The commit the branch stood on before a moment, merges among them: whose files were the team's then.
+
+        The last commit by time may be another branch's, merged only later.
+        """
+        with self._index.connect() as db:
+            row = db.execute(
+                "SELECT sha FROM branch WHERE since < ? ORDER BY since DESC, id DESC LIMIT 1", (moment.timestamp(),)
+            ).fetchone()
+        return row[0] if row else None
+
     def paths_named(self, names: Iterable[str]) -> list[str]:
         """Every path, of now or ever, whose file has one of these names."""
         files = frozenset(names)
@@ -327,13 +338,13 @@ class History:
         return found
 
     def files_before(self, paths: Iterable[str], moment: datetime, limit: int = 200_000) -> dict[str, str]:
-        """Those of these files that existed in the last commit before a moment, by path, at most `limit` bytes of each.
+        """Those of these files that existed on the branch before a moment, by path, at most `limit` bytes of each.
 
         Raises:
             RepositoryError: git failed.
         """
-        last = self.last_commits_before(moment, 1)
-        names = {f"{last[0].sha}:{path}": path for path in paths} if last else {}
+        stood = self.branch_at(moment)
+        names = {f"{stood}:{path}": path for path in paths} if stood else {}
         return {names[name]: text for name, text in self.repository.read_files(names, limit).items()}
 
     def _commits(self, where: str, values: tuple[object, ...], before: datetime) -> list[Commit]:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 #: A format change starts the file anew: the index can always be rebuilt.
-VERSION = 4
+VERSION = 5
 _BODY_LIMIT = 20_000
 _BATCH = 2_000
 _WAIT_S = 600.0
 #: How far back a refresh looks again when commits came to the branch: no older one can be told another time by what is new.
 _REVISED_S = 2 * REVIEW_S
 
-_TABLES = ("meta", "commits", "paths", "changes", "mentions", "change_ids", "blames", *vocabulary.TABLES)
+_TABLES = ("meta", "commits", "paths", "changes", "mentions", "change_ids", "blames", "branch", *vocabulary.TABLES)
 _DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in (*_TABLES, "reverts"))
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -51,11 +51,13 @@ CREATE TABLE IF NOT EXISTS mentions (
 CREATE TABLE IF NOT EXISTS change_ids (commit_id INTEGER PRIMARY KEY, change_id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS blames (
     culprit_id INTEGER NOT NULL, commit_id INTEGER NOT NULL, PRIMARY KEY (culprit_id, commit_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS branch (id INTEGER PRIMARY KEY, sha TEXT NOT NULL UNIQUE, since INTEGER NOT NULL);
 """
 #: Made after the first fill, which is twice as fast without them.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS commits_by_time ON commits (committed)",
     "CREATE INDEX IF NOT EXISTS commits_by_landing ON commits (landed)",
+    "CREATE INDEX IF NOT EXISTS branch_by_time ON branch (since)",
     "CREATE INDEX IF NOT EXISTS changes_by_path ON changes (path_id)",
     "CREATE INDEX IF NOT EXISTS commits_by_email ON commits (email, committed)",
     "CREATE INDEX IF NOT EXISTS change_ids_by_id ON change_ids (change_id)",
@@ -185,7 +187,7 @@ class CommitIndex:
                 _clear(db)
             else:
                 since = ("--not", old)
-                _forget(db, repository.run("rev-list", "--no-merges", old, "--not", tip).split())
+                _forget(db, repository.run("rev-list", old, "--not", tip).split())
             first = _next_id(db)
             count = _take(db, repository, (tip, *since), cut, progress)
             _land(db, repository, tip, whole=fresh)
@@ -215,6 +217,7 @@ def _clear(db: sqlite3.Connection) -> None:
 def _forget(db: sqlite3.Connection, shas: Iterable[str]) -> None:
     """Drop commits that a forced push or a rebase has taken off the history."""
     for sha in shas:
+        db.execute("DELETE FROM branch WHERE sha = ?", (sha,))
         row = db.execute("SELECT id FROM commits WHERE sha = ?", (sha,)).fetchone()
         if row:
             vocabulary.forget_words(db, row[0])
@@ -255,9 +258,10 @@ def _take(
 
 
 def _land(db: sqlite3.Connection, repository: Repository, tip: str, *, whole: bool) -> None:
-    """Note when commits came to the branch. Of those that were known, too: a merge may bring them to it only now."""
+    """Note when commits came to the branch, and its own. Of those that were known, too: a merge may bring them to it only now."""
     first = 0 if whole else max(0, clock(repository.run("rev-list", "-1", "--timestamp", tip).split()[0]) - _REVISED_S)
-    found = landings(repository, tip, *(() if whole else (f"--since={first}",)))
+    found, branch = landings(repository, tip, *(() if whole else (f"--since={first}",)))
+    db.executemany("INSERT OR IGNORE INTO branch (sha, since) VALUES (?, ?)", branch.items())
     known = db.execute("SELECT landed, sha FROM commits WHERE committed >= ?", (first,))
     wrong = [(found[sha], sha) for landed, sha in known if found.get(sha, landed) != landed]
     db.executemany("UPDATE commits SET landed = ? WHERE sha = ?", wrong)

@@ -30,11 +30,14 @@ def clock(told: str) -> int:
     return min(max(0, int(told or 0)), _LAST_S)
 
 
-def landings(repository: Repository, *what: str) -> dict[str, int]:
-    """When each commit came to the branch, merges among them: id -> unix seconds.
+def landings(repository: Repository, *what: str) -> tuple[dict[str, int], dict[str, int]]:
+    """When each commit came to the branch, merges among them; and the branch itself.
 
     Args:
         what: the branch's tip, and what bounds the walk, as `git rev-list` takes it. Commits out of bounds came before.
+
+    Returns:
+        Id -> unix seconds at which it came; and of what the branch stood on, oldest first, id -> unix seconds from which it did.
 
     Raises:
         RepositoryError: git failed.
@@ -60,4 +63,4 @@ def landings(repository: Repository, *what: str) -> dict[str, int]:
                 waited = max(0, times[sha] - times[brought])
                 found[brought] = times[brought] + (waited if waited <= REVIEW_S else 0)
                 waiting += parents[brought]
-    return found
+    return found, {sha: times[sha] for sha in reversed(branch)}

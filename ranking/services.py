@@ -2,7 +2,7 @@
 
 Does: match a service to repositories by the operator's hint, to paths by `services.yaml`, catalogs and Compose files, to
 owners by CODEOWNERS, and to names of repositories and folders; follow the runtime graph; take a service named in the
-incident's words for a guess where none is given. All as it stood at the last commit before the incident.
+incident's words for a guess where none is given. All as it stood on the branch before the incident.
 Does not: weigh a match against other evidence (`ranking.scorer`).
 """
 
@@ -256,8 +256,7 @@ def _topology(
     files: dict[str, dict[str, str]] = {}
     for history in histories:
         try:
-            last = history.last_commits_before(before, 1)
-            tip = (history.name, last[0].sha if last else "")
+            tip = (history.name, history.branch_at(before) or "")
             files[history.name] = _kept(cache.files, tip, lambda h=history: _read(h, before))  # type: ignore[misc]
         except RepositoryError:
             continue  # The ranker reports a broken repository once, where it reads its commits.

@@ -336,7 +336,12 @@ def test_a_reader_who_is_shown_signatures_gets_the_same_history(shop, home, tmp_
     history.refresh()
     tree = git(path, "rev-parse", "HEAD^{tree}")
     who = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
-    git(path, "update-ref", "refs/heads/main", git(path, *who, "commit-tree", "-S", "-m", "Signed", "-p", shas[-1], tree))
+    git(
+        path,
+        "update-ref",
+        "refs/heads/main",
+        git(path, *who, "commit-tree", "-S", "-m", "Signed", "-p", shas[-1], tree),
+    )
 
     assert history.refresh() == 1
 

@@ -10,11 +10,14 @@ from ranking_repos import NOON, Change, add, git, merge
 
 from core.model import Incident, from_unix
 from ranking.events import ChangeEvent
+from ranking.flags import find_flagged, find_switches
 from ranking.history import open_history
 from ranking.labels.mine import mine
 from ranking.landing import landings
 from ranking.ranker import Ranker
 from ranking.repository import Repository
+from ranking.services import ServiceMap, map_service
+from ranking.topology import Topology
 
 POOL = {"db/pool.py": "SIZE = 5\n"}
 
@@ -131,10 +134,11 @@ def test_any_history_is_told_by_what_can_be_reached(make_repo, seed):
         else:
             shas.append(merge(path, at, *dict.fromkeys(rng.choices(shas[-8:], k=3))))
     repository = Repository(path)
-    told = landings(repository, shas[-1])
+    told, branch = landings(repository, shas[-1])
 
     assert told == brute(path, shas[-1])
     assert len(set(told.values())) > 3
+    assert list(branch) == git(path, "rev-list", "--first-parent", "--reverse", shas[-1]).split()
 
 
 def test_what_was_merged_last_is_suspected_before_what_was_written_last(shop, home):
@@ -158,6 +162,46 @@ def test_what_was_merged_last_is_suspected_before_what_was_written_last(shop, ho
         (ids["direct"], "committed 29 hours before"),
         (ids["waited"], "had not been merged yet"),
     ]
+
+
+def test_the_branch_of_a_moment_is_not_the_last_commit_by_time(shop, home):
+    """Until a merge brings it, another branch's commit is nobody's files; a forced push takes away what stood there."""
+    path, ids = shop
+    history = open_history(path, home=home)
+    history.refresh()
+    before = [history.branch_at(NOON - hours(ago)) for ago in (401, 31, 1, 0)]
+    (amended,) = add(path, [Change(hours=0.2, message="Another banner", files={"b": "x\n"})], onto=ids["direct"])
+    history.refresh()
+
+    assert before == [None, ids["first"], ids["direct"], ids["merged"]]
+    assert [history.branch_at(NOON - hours(ago)) for ago in (1, 0.3, 0)] == [ids["direct"], ids["direct"], amended]
+
+
+def test_maps_and_flags_are_read_on_the_branch(make_repo, home):
+    """A branch that waits for its merge has the newest commit, and neither the map nor the flag of its time."""
+    path, (first,) = make_repo(
+        "shop", [Change(hours=400, message="Begin", files={"services.yaml": "checkout: [old/]\n"})]
+    )
+    moved, brought = add(
+        path,
+        [
+            Change(hours=90, message="Move", files={"services.yaml": "checkout: [new/]\n"}),
+            Change(hours=80, message="Bring it", files={"new/cart.py": "if on('new_cart'):\n    go()\n"}),
+        ],
+        onto=first,
+    )
+    (waiting,) = add(path, [Change(hours=3, message="Try", files={"old/a.py": "x\n"})], onto=first)
+    merge(path, -5, brought, waiting)
+    history = open_history(path, home=home)
+    history.refresh()
+    switches = find_switches(
+        [ChangeEvent(kind="flag", at=NOON - hours(1), name="new-cart")], ServiceMap(Topology({}, {}, {}), ""), NOON
+    )
+    services = map_service("checkout", [history], {}, NOON)
+    strengths = {c.sha: services.match(c).strength for c in history.suspects_between(NOON - hours(100), NOON)}
+
+    assert strengths == {moved: 0.0, brought: 1.0, waiting: 0.0}
+    assert list(find_flagged([history], switches, NOON, stop_after_s=30)[0]) == [brought]
 
 
 def test_a_deploy_that_names_no_commit_brought_what_was_merged_by_then(shop, home):
