@@ -7,6 +7,7 @@ Does not: fetch, write, or read anything committed at the incident's time or lat
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -371,6 +372,7 @@ def _find(histories: Sequence[History], shas: Iterable[str], moment: datetime) -
         found = {**history.find(wanted, moment), **found}
     for history in histories:
         missing = wanted - found.keys()
-        if missing:
-            found |= history.find_elsewhere(missing, moment)
+        # A repository that cannot be read is told of where its changed lines are: the others may still have it.
+        with contextlib.suppress(RepositoryError):
+            found |= history.find_elsewhere(missing, moment) if missing else {}
     return found

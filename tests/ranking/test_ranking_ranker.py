@@ -148,6 +148,19 @@ def test_a_repository_that_vanishes_is_ranked_from_its_index(shop, ranker):
     assert "there is no such path" in ranker.refresh()[0]
 
 
+def test_a_repository_that_vanishes_takes_no_other_along(shop, make_repo, home):
+    """A deploy names a commit that no index holds, so git is asked in every repository: one is gone, and that is a gap."""
+    other, _ = make_repo("web", [Change(hours=2, message="Widen the banner", files={"web.css": "x\n"})])
+    ranker = Ranker([open_history(other, home=home), open_history(shop[0], home=home)])
+    ranker.refresh()
+    shutil.rmtree(other)
+    deploy = ChangeEvent(kind="deploy", at=NOON - timedelta(minutes=30), service="checkout", sha="0123456789")
+    ranking = ranker.rank(INCIDENT, events=[deploy])
+
+    assert ranking.culprits[0].commit.sha == shop[1][2]
+    assert [("web" in gap, "could not be read" in gap) for gap in ranking.gaps] == [(True, True)]
+
+
 def test_a_repository_that_cannot_be_read_is_a_gap(shop, make_repo, home):
     """The others answer; when none is left it is an error."""
     web, _ = make_repo("web", [Change(hours=2, message="Paint it blue", files={"site.css": "blue\n"})])
