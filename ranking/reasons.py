@@ -145,7 +145,7 @@ def _meaning(table: Table, index: int, moment: datetime, worth: float) -> str:
         table.notes[feature, index].split("\n") for feature in _GROUPS["meaning"] if (feature, index) in table.notes
     ]
     place, among = min(((int(place), among) for place, among in told), default=(_CLOSE + 1, ""))
-    if worth <= 0 or place > _CLOSE:
+    if worth <= 0 or place > _CLOSE or among == "1":
         return ""
     order = "the closest" if place == 1 else f"among the {_CLOSE} closest"
     return f"{order} to the incident in meaning of {among} changes compared"

@@ -2,7 +2,8 @@
 
 Does: add up weight times feature, turn the sums into probabilities, doubt whether any commit did it, decide the word.
 Does not: measure anything (`ranking.features`), word reasons (`ranking.reasons`), fit (`ranking.training`), or call a
-commit the culprit without a link to the incident's words, names, files or service: being recent alone is never enough.
+commit the culprit without a link to the incident's words, names, files or service, or one that was not there yet: being
+recent alone is never enough.
 
 The model is a conditional logit: P(candidate) = P(a commit did it) x exp(score / temperature) / sum over the window.
 The weights lie in `weights.json`, with what they were fitted to; `learning/LOG.md` has the numbers.
@@ -159,12 +160,19 @@ def linked(table: Table, index: int) -> bool:
     return _value(table, "service", index) >= _LINK_SERVICE and _value(table, "went_live", index) >= _LINK_LIVE
 
 
+def there(table: Table, index: int) -> bool:
+    """Whether a candidate could have broken anything by then: deployed, or merged and not known to wait for its deploy."""
+    if _value(table, "went_live", index) > 0:
+        return True
+    return not (_value(table, "unmerged", index) or _value(table, "not_live", index))
+
+
 def _value(table: Table, feature: str, index: int) -> float:
     return table.columns[feature][index] if feature in table.columns else 0.0
 
 
 def decide(table: Table, best: int, chance: float) -> Confidence:
     """The word for a ranking whose first candidate is `best`, with its probability."""
-    if chance < POSSIBLE_FROM or not linked(table, best):
+    if chance < POSSIBLE_FROM or not (linked(table, best) and there(table, best)):
         return Confidence.INCONCLUSIVE
     return Confidence.LIKELY if chance >= LIKELY_FROM else Confidence.POSSIBLE

@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from ranking_repos import NOON, Change, add, git
+from ranking_repos import NOON, Change, add, git, merge
 
 from core.errors import ModelUnavailable, RepositoryError
 from core.model import Confidence, Incident
 from ranking.events import ChangeEvent
 from ranking.history import open_history
 from ranking.llama import WordModel
+from ranking.meaning import open_readers
 from ranking.ranker import Ranker
 from ranking.scorer import read_weighing
 
@@ -127,6 +128,41 @@ def test_no_candidate_is_an_answer_too(ranker):
     ranking = ranker.rank(replace(INCIDENT, created_at=NOON - timedelta(days=400)))
 
     assert (ranking.culprits, ranking.considered, ranking.abstained) == ((), 0, True)
+
+
+@pytest.mark.parametrize(("merged", "confidence"), [(1, Confidence.LIKELY), (-5, Confidence.INCONCLUSIVE)])
+def test_what_was_not_merged_is_not_named(make_repo, home, merged, confidence):
+    """Alone in the window and with the incident's own words, but still under review: it can have broken nothing."""
+    path, (first,) = make_repo("shop", [Change(hours=900, message="Add the pool", files={"db/pool.py": "SIZE = 50\n"})])
+    (change,) = add(
+        path,
+        [Change(hours=30, message="Checkout: a smaller connection pool", files={"db/pool.py": "SIZE = 5\n"})],
+        onto=first,
+    )
+    merge(path, merged, first, change)
+    ranking = Ranker([open_history(path, home=home)]).rank(INCIDENT)
+
+    assert [culprit.commit.sha for culprit in ranking.culprits] == [change]
+    assert ranking.confidence is confidence
+
+
+def test_what_waits_for_its_deploy_is_not_named(shop, ranker):
+    """The service's last deploy came before all of them."""
+    deploys = [ChangeEvent(kind="deploy", at=NOON - timedelta(hours=h), service="checkout") for h in (290, 280)]
+
+    assert ranker.rank(INCIDENT, events=deploys).confidence is Confidence.INCONCLUSIVE
+
+
+def test_a_lone_candidate_has_reasons_too(make_repo, home):
+    """There is no other to compare it with: what it has, it has beside nothing."""
+    path, _ = make_repo(
+        "shop", [Change(hours=3, message="Tidy the database settings", files={"db/pool.py": "max_connections = 5\n"})]
+    )
+    ranking = Ranker([open_history(path, home=home)], readers=open_readers()).rank(INCIDENT)
+    texts = [reason.text for reason in ranking.culprits[0].reasons]
+
+    assert "touches `db/pool.py`, named in the incident" in texts
+    assert not any("compared" in text for text in texts)
 
 
 def test_being_recent_alone_names_nobody(ranker):
