@@ -42,8 +42,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }
 _KINDS = {
     "config": "changes configuration",
-    "flag": "switches something on or off",
-    "migration": "changes a database schema",
+    "flag": "its subject speaks of a flag or of switching something",
+    "migration": "touches SQL or a migration",
     "dependency": "updates a dependency",
     "revert": "is itself a revert",
     "reland": "applies an earlier change again",
@@ -115,9 +115,9 @@ def _names(table: Table, index: int, moment: datetime, worth: float) -> str:
     if notes["file"]:
         return f"touches `{notes['file']}`, named in the incident"
     if notes["phrase"]:
-        return f"its changed lines hold “{notes['phrase'][:80]}” from the incident"
+        return f"“{notes['phrase'][:80]}” from the incident stands where it changes lines"
     if notes["name_lines"]:
-        return f"changes lines with `{notes['name_lines']}`, named in the incident"
+        return f"changes lines at `{notes['name_lines']}`, named in the incident"
     if notes["name_message"]:
         return f"mentions `{notes['name_message']}`, named in the incident"
     return f"touches `{notes['folder']}`, in a folder the incident names" if notes["folder"] else ""
@@ -127,7 +127,7 @@ def _words(table: Table, index: int, moment: datetime, worth: float) -> str:
     shared = table.notes.get(("overlap", index))
     if worth > 0:
         return f"its message or paths share {shared} with the incident" if shared else ""
-    return "" if shared else "shares no word with the incident"
+    return "" if shared else "its message and paths share no telling word with the incident"
 
 
 def _lines(table: Table, index: int, moment: datetime, worth: float) -> str:
@@ -196,9 +196,13 @@ def _repository(table: Table, index: int, moment: datetime, worth: float) -> str
 
 
 def _history(table: Table, index: int, moment: datetime, worth: float) -> str:
+    if worth <= 0:
+        return ""
     path, _, count = table.notes.get(("reverts_here", index), "").partition("\n")
-    times = "once" if count == "1" else f"{count} times"
-    return f"`{path}` has had changes reverted {times} before" if worth > 0 and path else ""
+    if path:
+        return f"`{path}` has had changes reverted {'once' if count == '1' else f'{count} times'} before"
+    path, _, count = table.notes.get(("culprits_here", index), "").partition("\n")
+    return f"{count} change{'' if count == '1' else 's'} to `{path}` had been reverted or blamed before" if path else ""
 
 
 def _followed(table: Table, index: int, moment: datetime, worth: float) -> str:
@@ -208,14 +212,15 @@ def _followed(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 
 def _reverted(table: Table, index: int, moment: datetime, worth: float) -> str:
-    return "was already reverted before the incident" if worth < 0 else ""
+    return "was already reverted before the incident" if table.columns["already_reverted"][index] else ""
 
 
 def _owner(table: Table, index: int, moment: datetime, worth: float) -> str:
     share = table.columns["owns_files"][index]
-    if worth > 0:
-        return f"its author had made {share:.0%} of the earlier changes to its files" if share < 0.5 else ""
-    return f"its author had made {share:.0%} of the earlier changes to its files" if share >= 0.5 else ""
+    # The share counts this commit too: of files that it brought it says nothing.
+    if (worth > 0) != (share < 0.5) or all(change.status == "A" for change in table.commits[index].files):
+        return ""
+    return f"its author had made {share:.0%} of all changes to its files by then"
 
 
 def _again(table: Table, index: int, moment: datetime, worth: float) -> str:
