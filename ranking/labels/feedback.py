@@ -22,7 +22,7 @@ def feedback_cases(rows: Iterable[dict[str, Any]]) -> list[Labelled]:
 
     Each person has one voice an incident: the commit they last called the culprit. The commit with most voices did it; a
     tie is no label. Where nobody named one, a thumb up on the cause is a voice for the commit that stood first in the
-    ranking it judged.
+    ranking it judged. A thumb down takes a voice away, on that commit or on the cause: what people disagree on is no label.
 
     Args:
         rows: as `Store.feedback` gives them: a Feedback's fields and "judged", which holds the incident and the ranking.
@@ -37,9 +37,11 @@ def feedback_cases(rows: Iterable[dict[str, Any]]) -> list[Labelled]:
 def _case(incident_id: str, said: Sequence[dict[str, Any]]) -> Labelled | None:
     """The case of one incident's votes, oldest first; None when they name no commit, or two alike."""
     named = {row["person"]: row["item"].removeprefix("commit:") for row in said if _names(row)}
-    voices = named or {row["person"]: first for row in said if (first := _approved(row))}
-    counts = Counter(voices.values()).most_common(2)
-    if not counts or (len(counts) == 2 and counts[0][1] == counts[1][1]):
+    voices = named or {row["person"]: first for row in said if (first := _judged(row, Vote.UP))}
+    counted = Counter(voices.values())
+    counted.subtract(filter(None, (_refused(row) if named else _judged(row, Vote.DOWN) for row in said)))
+    counts = counted.most_common(2)
+    if not counts or counts[0][1] < 1 or (len(counts) == 2 and counts[0][1] == counts[1][1]):
         return None
     incident = said[-1].get("judged", {}).get("incident")
     if not incident or not incident["title"].strip():
@@ -63,9 +65,15 @@ def _names(row: dict[str, Any]) -> bool:
     return bool(row["vote"] == Vote.CULPRIT and row["item"].startswith("commit:"))
 
 
-def _approved(row: dict[str, Any]) -> str | None:
-    """The commit that a thumb up on the cause agreed with."""
-    if row["item"] != "cause" or row["vote"] != Vote.UP:
+def _refused(row: dict[str, Any]) -> str | None:
+    """The commit of which a thumb down says that it was not this one."""
+    item: str = row["item"]
+    return item.removeprefix("commit:") if row["vote"] == Vote.DOWN and item.startswith("commit:") else None
+
+
+def _judged(row: dict[str, Any], vote: Vote) -> str | None:
+    """The commit that a thumb on the cause was about, if it was this thumb."""
+    if row["item"] != "cause" or row["vote"] != vote:
         return None
     ranking = (row["judged"].get("finding") or {}).get("ranking") or [{}]
     sha: str | None = ranking[0].get("sha")

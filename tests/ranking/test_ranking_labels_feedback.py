@@ -60,6 +60,18 @@ UP, DOWN = said("cause", Vote.UP, "bob"), said("cause", Vote.DOWN, "bob")
         pytest.param([UP], [ONE], id="a thumb up agrees with the first"),
         pytest.param([UP, named(TWO)], [TWO], id="naming one beats a thumb"),
         pytest.param([DOWN], [], id="a thumb down names nobody"),
+        pytest.param([UP, said("cause", Vote.DOWN, "eve")], [], id="one up, one down: they disagree"),
+        pytest.param(
+            [UP, said("cause", Vote.UP, "ada"), said("cause", Vote.DOWN, "eve")], [ONE], id="two up, one down"
+        ),
+        pytest.param([named(TWO), said(f"commit:{TWO}", Vote.DOWN, "bob")], [], id="one names it, one says it is not"),
+        pytest.param(
+            [named(TWO), said("cause", Vote.DOWN, "bob")], [TWO], id="a thumb down on the first says nothing of another"
+        ),
+        pytest.param([named(ONE), said("cause", Vote.DOWN, "bob")], [ONE], id="naming one beats a thumb down too"),
+        pytest.param(
+            [said("cause", Vote.DOWN, "ada"), named(ONE)], [ONE], id="naming it is a person's last word on it"
+        ),
         pytest.param([said(f"commit:{ONE}", Vote.DOWN)], [], id="nor does one on a commit"),
         pytest.param([said(f"commit:{ONE}", Vote.UP)], [], id="a thumb up on a commit is not its name"),
         pytest.param([said("summary", Vote.UP)], [], id="nor one on the summary"),
