@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import CaseError
 from core.model import Incident, Ranking, from_unix
@@ -45,6 +45,12 @@ class Case(BaseModel):
     events: tuple[EventLine, ...] = ()
     candidates: tuple[str, ...] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, told: Any) -> Any:
+        """Without what is null: not known, as if it were left out."""
+        return {key: value for key, value in told.items() if value is not None} if isinstance(told, dict) else told
+
 
 def rank_cases(
     repos: Sequence[Path | str],
@@ -73,7 +79,8 @@ def rank_cases(
         How many were ranked.
 
     Raises:
-        CaseError: a line cannot be read, or names only repositories that were not given. Nothing was written then.
+        CaseError: a line cannot be read, or names only repositories that were not given, or `out` is the file of the cases.
+            Nothing was written then.
         RepositoryError: no repository can be read.
     """
     histories, gaps = open_histories(repos, home=home)
@@ -81,6 +88,8 @@ def rank_cases(
         histories, readers=open_readers(), model=model, weighing=weighing, service_repos=service_repos, gaps=gaps
     )
     wanted = list(read_cases(cases, ranker.repos))
+    if out.exists() and out.samefile(cases):
+        raise CaseError(f"cannot write '{out}'", why="it holds the cases", way_out="choose another --out")
     ranker.refresh(progress)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +146,7 @@ _WAY_OUT = (
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             yield from lines
     except (OSError, UnicodeDecodeError) as error:
         raise CaseError(

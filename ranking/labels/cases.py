@@ -45,7 +45,7 @@ def read_labelled(path: Path, repos: Sequence[str]) -> list[Labelled]:
         CaseError: the file cannot be read, or a line is no case or has no answer; the message names file, line and reason.
     """
     cases = list(read_cases(path, repos))
-    with path.open(encoding="utf8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     return [_labelled(f"{path}:{number}", line) for (number, line), _ in zip(numbered, cases, strict=True)]
 

@@ -132,6 +132,30 @@ def test_an_out_that_cannot_be_written_says_so(shop, home, tmp_path):
         rank_cases([shop[0]], write(tmp_path / "c.jsonl", case()), tmp_path / "out.jsonl", home=home)
 
 
+def test_the_cases_are_not_overwritten(shop, home, tmp_path):
+    """By whatever name the file is called; nothing is indexed first."""
+    cases = write(tmp_path / "cases.jsonl", case())
+    (tmp_path / "same.jsonl").symlink_to(cases)
+    told: list[object] = []
+
+    with pytest.raises(CaseError, match="holds the cases"):
+        rank_cases([shop[0]], cases, tmp_path / "same.jsonl", home=home, progress=lambda *said: told.append(said))
+
+    assert (json.loads(cases.read_text()), told) == (case(), [])
+
+
+def test_what_is_null_is_not_known_and_a_mark_at_the_start_is_no_text(shop, home, tmp_path):
+    """Many a program writes null for what it does not know, and a byte order mark before the first line."""
+    nothing = dict.fromkeys(
+        ("description", "service", "repos", "window_days", "window_commits", "events", "candidates")
+    )
+    event = {"kind": "flag", "at": AT - 60, "name": "x", "service": None, "sha": None}
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text("\ufeff" + json.dumps(case(**nothing)) + "\n" + json.dumps(case(id="c2", events=[event])) + "\n")
+
+    assert rank_cases([shop[0]], cases, tmp_path / "out.jsonl", home=home) == 2
+
+
 def test_each_line_is_on_disk_at_once(shop, home, tmp_path):
     """A run that is killed keeps what it had ranked."""
     cases = write(tmp_path / "cases.jsonl", case(), case(id="c2"))

@@ -106,3 +106,13 @@ def test_a_slice_that_cannot_be_read_says_what_one_is(expression):
     """Nothing is quietly taken for all cases."""
     with pytest.raises(UsageError, match=r"cannot read --slice .* write for example lag>1"):
         slice_test(expression)
+
+
+def test_a_mark_at_the_start_is_no_text(tmp_path):
+    """A byte order mark, as some editors write; and null for what is not known."""
+    path = tmp_path / "cases.jsonl"
+    path.write_text(
+        '\ufeff{"id": "a", "title": "x", "created_at": 1, "culprits": ["abc1234"], "kind": null, "service": null}\n'
+    )
+
+    assert [case.culprits for case in read_labelled(path, ["shop"])] == [("abc1234",)]
