@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
@@ -234,11 +235,11 @@ def parse_time(text: str | None) -> datetime | None:
             way_out="write it as 1700000000 or 2026-11-20T03:12:00Z",
         ) from None
     if not EARLIEST <= moment <= datetime.now(UTC) + timedelta(days=1):
-        why = f"it would be {moment:%Y-%m-%d}"
+        year = f" a year is written {text}-01-01," if re.fullmatch(r"\d{4}", text) else ""
         raise UsageError(
-            f"cannot investigate the time {text!r}",
-            why=why,
-            way_out="give a time in the past, unix seconds or ISO 8601",
+            f"cannot use the time {text!r}",
+            why=f"it would be {moment:%Y-%m-%d}",
+            way_out=f"give a time since 2000 and not in the future:{year} anything else as unix seconds or ISO 8601",
         )
     return moment
 

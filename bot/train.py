@@ -27,7 +27,7 @@ from ranking.evaluation import Evaluation, paired_difference
 from ranking.labels.cases import Labelled
 from ranking.labels.feedback import feedback_cases, join_cases, origin_of
 from ranking.scorer import read_weighing
-from ranking.training import Learned, Measured, Move, learn, write_weighing
+from ranking.training import Learned, Measured, Move, check_weighing_path, learn, write_weighing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,12 +117,14 @@ def run(
 
     Raises:
         RepositoryError: no repository can be read.
+        UsageError: weights cannot be written where they go.
         RundownError: there are too few labels.
     """
     past = Past(
         repos=repos, cases=cases, since=since, before=before, window_days=window_days, limit=limit, feedback=feedback
     )
     settings = read_settings()
+    check_weighing_path(out or own_weights(settings))
     learned, histories, gaps = _learned(past, settings, progress)
     trained = train_llama.train(llama, learned, histories, settings, progress) if llama else None
     vote = trained.vote if trained else None

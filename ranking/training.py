@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import RundownError
+from core.errors import RundownError, UsageError
 from core.model import Confidence, from_unix
 from ranking import scorer
 from ranking.backtest import FEW
@@ -466,6 +466,21 @@ def _comparison(older: Sequence[Measured], before: Evaluation, after: Evaluation
 def _figures(found: Evaluation) -> dict[str, Any]:
     figures = {metric: [round(v, 4) for v in (found.value(metric), *found.interval(metric))] for metric in _FIGURES}
     return {**figures, "ece": None if found.ece is None else round(found.ece, 4)}
+
+
+def check_weighing_path(path: Path) -> None:
+    """Refuse a path that weights cannot be written to, before minutes of measuring.
+
+    Raises:
+        UsageError: it is a folder, or lies in what is none.
+    """
+    nearest = next((parent for parent in path.absolute().parents if parent.exists()), path)
+    if path.is_dir() or not nearest.is_dir():
+        raise UsageError(
+            f"cannot write the weights to '{path}'",
+            why="it is a folder" if path.is_dir() else f"'{nearest}' is no folder",
+            way_out="name a file, for example weights.json",
+        )
 
 
 def write_weighing(path: Path, weighing: Weighing) -> None:

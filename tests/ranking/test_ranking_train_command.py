@@ -321,6 +321,9 @@ def test_a_move_is_told_by_its_side_and_direction(before, after, says):
         (["--adapter-out", "x"], UsageError, "--adapter-out and --texts need --base-model"),
         (["--since", "soon"], UsageError, "cannot read the time 'soon'"),
         (["--repo", "shop=gone"], RepositoryError, "gone"),
+        (["--out", "/"], UsageError, "it is a folder"),
+        (["--out", "/dev/null/weights.json"], UsageError, "'/dev/null' is no folder"),
+        (["--since", "1999"], UsageError, "cannot use the time '1999'"),
     ],
 )
 def test_what_cannot_work_says_so(arguments, error, says, team):
