@@ -28,8 +28,20 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     anchored, bare = _read(pattern)
     if bare in ("", "*", "**"):
         return re.compile("")
-    ends = (bare, f"{bare}/*") if anchored else (bare, f"*/{bare}", f"{bare}/*", f"*/{bare}/*")
-    return re.compile("|".join(fnmatch.translate(end) for end in ends))
+    body = "".join(_WILD.get(token) or _plain(token) for token in _TOKEN.findall(bare))
+    # "docs/*" is what lies in docs itself; whatever else names a folder is all that lies below it.
+    below = "" if bare.endswith("/*") else "(?:/.*)?"
+    return re.compile(rf"{'' if anchored else '(?:.*/)?'}{body}{below}\Z", re.DOTALL)
+
+
+_TOKEN = re.compile(r"/\*\*/|^\*\*/|\*\*|\*|\?|\[!?[^]]+\]|.", re.DOTALL)
+#: One star stays within a folder, two cross them, and may stand for none.
+_WILD = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _plain(token: str) -> str:
+    """A letter as itself; a choice of letters as fnmatch has it."""
+    return fnmatch.translate(token)[4:-3] if len(token) > 1 else re.escape(token)
 
 
 def _read(pattern: str) -> tuple[bool, str]:
@@ -63,7 +75,13 @@ class Patterns(Generic[T]):
             self._rooted[""].append(found)
         elif any(mark in bare for mark in "*?["):
             # Looking for a fixed text first spares nearly every path the pattern itself.
-            self._wild.append((max(re.split(r"\[[^]]*\]?|[*?]", bare), key=len), _compiled(pattern), found))
+            self._wild.append(
+                (
+                    max((part.strip("/") for part in re.split(r"\[[^]]*\]?|[*?]", bare)), key=len),
+                    _compiled(pattern),
+                    found,
+                )
+            )
         else:
             (self._rooted if anchored else self._named)[bare].append(found)
 

@@ -5,7 +5,7 @@ depends on what. Does not: say which commit belongs to what (`ranking.topology`)
 
     services:                      # this line may be left out
       checkout:
-        paths: [apps/checkout/]    # as in CODEOWNERS; in `repos` if given, else in the repository that holds the file
+        paths: [apps/checkout/]    # as in CODEOWNERS, "apps/checkout/*" is all of it; in `repos` if given, else in the repository that holds the file
         repos: [shop]              # names of whole repositories
         owners: ["@acme/checkout"] # as CODEOWNERS spells them
         depends_on: [payments]     # what it calls at run time
@@ -75,7 +75,7 @@ def _services(content: dict[str, Any], folder: str) -> Iterator[Entry]:
         yield Entry(
             name=str(name),
             source="services.yaml",
-            paths=_words(told.get("paths")),
+            paths=tuple(path.removesuffix("*") if path.endswith("/*") else path for path in _words(told.get("paths"))),
             repos=_words(told.get("repos")),
             owners=_words(told.get("owners")),
             depends_on=_words(told.get("depends_on")),

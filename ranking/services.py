@@ -24,7 +24,10 @@ from ranking.topology import CALLER, Claim, Nearness, Topology, key_of, telling
 
 __all__ = ["MapCache", "ServiceMap", "ServiceMatch", "code_owners", "covers", "map_service"]
 
-_CODEOWNERS = ("CODEOWNERS", ".github/CODEOWNERS", ".gitlab/CODEOWNERS", "docs/CODEOWNERS")
+#: The first that exists counts, as GitHub has it; GitLab's own place comes after those it shares.
+_CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
+#: A section's header: its name, perhaps how many must approve, and owners of its rules that name none.
+_SECTION = re.compile(r"\^?\[[^\]]+\](?:\[\d+\])?(?:\s+(?P<owners>.*))?")
 #: What a service named in the title, or only in the text, is worth beside one that is given.
 _IN_TITLE, _IN_TEXT = 0.6, 0.4
 #: What a likeness of names is worth beside a map.
@@ -312,13 +315,21 @@ def _like_path(words: frozenset[str], commit: Commit) -> str:
 
 
 def code_owners(text: str) -> list[tuple[str, tuple[str, ...]]]:
-    """The rules of a CODEOWNERS file: pattern and owners, in order. Section headers and comments are passed over.
+    """The rules of a CODEOWNERS file: pattern and owners, in order.
 
-    A pattern without owners says that nobody owns what an earlier one gave away.
+    A pattern without owners has its section's (GitLab); without any, or with "!" before it, it says that nobody owns what an
+    earlier one gave away.
     """
     rules = []
+    defaults: tuple[str, ...] = ()
     for line in text.splitlines():
-        words = re.sub(r"(^|\s)#.*", "", line).split()
-        if words and not words[0].startswith(("[", "^[")):
-            rules.append((words[0], tuple(words[1:])))
+        told = re.sub(r"(^|\s)#.*", "", line).strip()
+        section = _SECTION.fullmatch(told)
+        if section:
+            defaults = tuple((section["owners"] or "").split())
+        elif told:
+            pattern, *owners = re.split(r"(?<!\\)\s+", told)
+            taken = pattern.startswith("!")
+            pattern = re.sub(r"\\([\s#])", r"\1", pattern.removeprefix("!"))
+            rules.append((pattern, () if taken else tuple(owners) or defaults))
     return rules

@@ -8,6 +8,7 @@ import pytest
 from ranking_repos import NOON, Change, add
 
 from ranking.history import open_history
+from ranking.patterns import Patterns
 from ranking.services import code_owners, covers, map_service
 
 
@@ -24,18 +25,81 @@ from ranking.services import code_owners, covers, map_service
         ("apps/*/api", "apps/shop/api/x.py", True),
         ("apps/**", "apps/shop/x.py", True),
         ("apps/shop", "apps/shopping/x.py", False),
+        ("/apps/*/api", "apps/shop/old/api/x.py", False),
+        ("docs/*", "docs/a.md", True),
+        ("docs/*", "docs/deep/a.md", False),
+        ("**/logs", "logs/x", True),
+        ("**/logs", "deep/er/logs/x", True),
+        ("/src/**/*.py", "src/x.py", True),
+        ("/src/**/*.py", "src/a/b/x.py", True),
+        ("/src/**/*.py", "lib/src/x.py", False),
+        ("a/**/b", "a/b/x", True),
+        ("a/**/b", "ab/x", False),
+        ("v?.py", "v1.py", True),
+        ("v?.py", "v/.py", False),
+        ("*.min.*", "web/a.min.js", True),
     ],
 )
 def test_a_pattern_covers_paths_as_codeowners_has_it(pattern, path, expected):
-    """Anchored when a slash says so."""
+    """Anchored when a slash says so; one star stays within a folder. Many patterns at a time say the same."""
     assert covers(pattern, path) is expected
+    assert Patterns([(pattern, True)]).last(path) is (expected or None)
 
 
 def test_codeowners_is_read_rule_by_rule():
-    """Comments and sections are passed over; a rule without owners takes back."""
-    text = "# who\n*  @acme/all\n[Section] @x\n/db/ @acme/dba ada@example.org # the best\n/free/\n"
+    """Comments are passed over; a rule without owners takes back; "\\ " and "\\#" are a path's own."""
+    text = (
+        "# who\n*  @acme/all\n/db/ @acme/dba ada@example.org # the best\n/free/\nmy\\ docs/ @x\n\\#tmp @y\n[ab].py @z\n"
+    )
 
-    assert code_owners(text) == [("*", ("@acme/all",)), ("/db/", ("@acme/dba", "ada@example.org")), ("/free/", ())]
+    assert code_owners(text) == [
+        ("*", ("@acme/all",)),
+        ("/db/", ("@acme/dba", "ada@example.org")),
+        ("/free/", ()),
+        ("my docs/", ("@x",)),
+        ("#tmp", ("@y",)),
+        ("[ab].py", ("@z",)),
+    ]
+
+
+def test_a_section_s_owners_are_those_of_its_rules():
+    """GitLab's: where a rule names none of its own; an exclusion takes back."""
+    text = "a/ @a\n[Data base][2] @dba @ada\n/db/\n/db/x.sql @eve\n!/db/old/\n^[Optional]\nb/\n"
+
+    assert code_owners(text) == [
+        ("a/", ("@a",)),
+        ("/db/", ("@dba", "@ada")),
+        ("/db/x.sql", ("@eve",)),
+        ("/db/old/", ()),
+        ("b/", ()),
+    ]
+
+
+def test_of_several_codeowners_the_forge_s_own_counts(make_repo, home):
+    """GitHub looks in .github, then at the root, then in docs; only the first counts."""
+    told = {"docs/CODEOWNERS": "alpha", "CODEOWNERS": "beta", ".github/CODEOWNERS": "gamma"}
+    changes = [
+        Change(hours=9 - n, message=place, files={place: f"/lib/ @acme/{team}\n", "lib/a.py": team})
+        for n, (place, team) in enumerate(told.items())
+    ]
+    history = open_history(make_repo("shop", changes)[0], home=home)
+    history.refresh()
+
+    def owners(moment):
+        (commit, *_) = history.suspects_between(NOON - timedelta(hours=10), moment)
+        return [team for team in told.values() if map_service(team, [history], {}, moment).match(commit).strength]
+
+    assert [owners(NOON - timedelta(hours=hours)) for hours in (8.5, 7.5, 6.5)] == [["alpha"], ["beta"], ["gamma"]]
+
+
+def test_a_star_at_the_end_of_a_service_s_path_is_its_folder(make_repo, home):
+    """People write apps/checkout/* in services.yaml and mean all of it."""
+    files = {"services.yaml": "checkout: [apps/checkout/*]\n", "apps/checkout/deep/pay.py": "1\n"}
+    history = open_history(make_repo("shop", [Change(hours=2, message="Begin", files=files)])[0], home=home)
+    history.refresh()
+    (commit,) = history.last_commits_before(NOON, 1)
+
+    assert map_service("checkout", [history], {}, NOON).match(commit).strength == 1.0
 
 
 SERVICES = "services:\n  checkout:\n    paths: [apps/checkout/, lib/pool.py]\n"
