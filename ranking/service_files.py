@@ -1,7 +1,8 @@
 """The files in which teams write down their services, read as plain entries.
 
 Does: read `services.yaml`, Backstage's `catalog-info.yaml` and Compose files: names, folders, repositories, owners, and what
-depends on what. Does not: say which commit belongs to what (`ranking.topology`), or fail: what it cannot read says nothing.
+depends on what; say what is wrong with a `services.yaml`. Does not: say which commit belongs to what (`ranking.topology`), or
+fail: what it cannot read says nothing.
 
     services:                      # this line may be left out
       checkout:
@@ -58,17 +59,70 @@ def read_entries(path: str, text: str) -> list[Entry]:
     return [entry for document in _documents(text) for entry in read(document, folder)][:_ENTRIES]
 
 
+def mistakes(path: str, text: str) -> list[str]:
+    """What a person got wrong in a `services.yaml`, a sentence each. Of other files, and of what is another tool's, nothing."""
+    if path not in SERVICES:
+        return []
+    try:
+        documents = _parsed(text)
+    except _NoYamlError as error:
+        return [str(error)]
+    found = []
+    for content in documents:
+        listed = content.get("services")
+        if isinstance(listed, list) and any(isinstance(item, dict) for item in listed):
+            found.append("`services` is a list, not a table of names")
+        tables = [(n, e) for n, e in (listed if isinstance(listed, dict) else content).items() if isinstance(e, dict)]
+        keys = [(name, key) for name, entry in tables for key in map(str, entry) if key in _MEANT]
+        found += [f"`{key}` of {name} is not known, `{_MEANT[key]}` is" for name, key in keys]
+    return found
+
+
+#: What people write for the names of keys.
+_MEANT = {
+    "path": "paths",
+    "repo": "repos",
+    "repository": "repos",
+    "repositories": "repos",
+    "owner": "owners",
+    "dependsOn": "depends_on",
+    "depends-on": "depends_on",
+    "depends": "depends_on",
+    "dependencies": "depends_on",
+    "alias": "aliases",
+}
+
+
+class _NoYamlError(Exception):
+    """A file cannot be read; the message says where."""
+
+
 def _documents(text: str) -> list[dict[str, Any]]:
+    try:
+        return _parsed(text)
+    except _NoYamlError:
+        return []
+
+
+def _parsed(text: str) -> list[dict[str, Any]]:
+    """The tables of a YAML file.
+
+    Raises:
+        _NoYamlError: it is none.
+    """
     import yaml
 
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         return [item for item in yaml.load_all(text, Loader=loader) if isinstance(item, dict)]
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return []
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise _NoYamlError(f"line {mark.line + 1}: it is no YAML" if mark else "it is no YAML") from error
 
 
 def _services(content: dict[str, Any], folder: str) -> Iterator[Entry]:
+    if {"apiVersion", "kind"} <= content.keys():
+        return  # A Kubernetes manifest of the same name.
     listed = content.get("services")
     for name, entry in (listed if isinstance(listed, dict) else content).items():
         told = entry if isinstance(entry, dict) else {"paths": entry}

@@ -18,7 +18,7 @@ from core.errors import RepositoryError
 from core.model import Commit
 from ranking.history import History
 from ranking.patterns import covers
-from ranking.service_files import CATALOGS, COMPOSE, SERVICES, read_entries
+from ranking.service_files import CATALOGS, COMPOSE, SERVICES, mistakes, read_entries
 from ranking.text import terms
 from ranking.topology import CALLER, Claim, Nearness, Topology, key_of, telling
 
@@ -89,6 +89,11 @@ class ServiceMap:
         """Repositories that are wholly the affected service's."""
         found = self._topology.services.get(self._given)
         return frozenset(found.repos) if found else frozenset()
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """What is wrong with the maps, in words: there they say nothing."""
+        return self._topology.mistakes
 
     @property
     def known(self) -> bool:
@@ -287,7 +292,13 @@ def _joined(files: Mapping[str, Mapping[str, str]], service_repos: Mapping[str, 
         repo: code_owners(next((found[path] for path in _CODEOWNERS if path in found), ""))
         for repo, found in files.items()
     }
-    return Topology(entries, owners, service_repos)
+    wrong = [
+        f"{path} of repository '{repo}': {mistake}"
+        for repo, found in files.items()
+        for path, text in found.items()
+        for mistake in mistakes(path, text)
+    ]
+    return Topology(entries, owners, service_repos, mistakes=wrong)
 
 
 def _kept(kept: dict[K, V], key: K, make: Callable[[], V]) -> V:

@@ -89,5 +89,5 @@ def look_around(
         deploys=read_deploys(events, histories, services, before=moment, start=start, find=find),
         switches=tuple(switches),
         flagged=flagged,
-        gaps=tuple(gaps),
+        gaps=(*services.mistakes, *gaps),
     )

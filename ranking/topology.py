@@ -76,6 +76,7 @@ class Topology:
         entries: by repository, what its files tell.
         owners: by repository, the rules of its CODEOWNERS, in order.
         service_repos: service name to repository names, the operator's hint.
+        mistakes: what is wrong with the files, in words.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Topology:
         entries: Mapping[str, Sequence[Entry]],
         owners: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
         service_repos: Mapping[str, Sequence[str]],
+        mistakes: Sequence[str] = (),
     ) -> None:
+        self.mistakes = tuple(mistakes)
         self.services: dict[str, Service] = {}
         self._rules: dict[str, Patterns[Claim]] = defaultdict(Patterns)
         self._owned = {repo: Patterns[tuple[str, ...]](rules) for repo, rules in owners.items() if rules}

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from ranking_repos import NOON, Change, add
 
-from core.model import Commit, FileChange
+from core.model import Commit, FileChange, Incident
 from ranking.history import open_history
 from ranking.patterns import Patterns
-from ranking.service_files import Entry, read_entries
+from ranking.ranker import Ranker
+from ranking.service_files import Entry, mistakes, read_entries
 from ranking.services import MapCache, ServiceMap, map_service
 from ranking.topology import Topology, key_of
 
@@ -45,6 +46,11 @@ def commit(*paths: str, repo: str = "mono") -> Commit:
                     aliases=("kassa",),
                 )
             ],
+        ),
+        (
+            "services.yaml",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: checkout}\nspec: {ports: [80]}\n---\nsearch: lib\n",
+            [Entry(name="search", source="services.yaml", paths=("lib",))],
         ),
         (".rundown/services.yaml", "search: lib\n", [Entry(name="search", source="services.yaml", paths=("lib",))]),
         (
@@ -111,6 +117,44 @@ def test_many_patterns_answer_as_each_would(patterns, path, closest, last):
 def test_a_name_is_one_however_it_is_spelt(name):
     """Alerts, folders and flags each spell it their way."""
     assert key_of(name) == "check-out-api"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("services.yaml", "services:\n  checkout: [a\n", ["line 3: it is no YAML"]),
+        ("services.yaml", "services:\n\tcheckout: x\n", ["line 2: it is no YAML"]),
+        ("services.yaml", "services:\n  - name: checkout\n", ["`services` is a list, not a table of names"]),
+        (
+            ".rundown/services.yml",
+            "checkout: {path: a/, owner: '@a', dependsOn: [b], tier: 1}\nblog: {alias: b}\n",
+            [
+                "`path` of checkout is not known, `paths` is",
+                "`owner` of checkout is not known, `owners` is",
+                "`dependsOn` of checkout is not known, `depends_on` is",
+                "`alias` of blog is not known, `aliases` is",
+            ],
+        ),
+        ("services.yaml", "checkout: {paths: [a/], tier: 1}\n", []),
+        ("services.yaml", "- name: of another tool\n", []),
+        ("docker-compose.yml", "services: [", []),
+        ("services.yaml", "", []),
+    ],
+)
+def test_a_mistake_in_services_yaml_is_told(path, text, said):
+    """What people write for another name of a key, and what cannot be read; what is another tool's is passed over."""
+    assert mistakes(path, text) == said
+
+
+def test_mistakes_are_gaps_of_the_ranking(make_repo, home):
+    """Whoever wrote it learns why the map says nothing, from the map of the incident's time."""
+    broken = Change(hours=5, message="Break it", files={"services.yaml": "checkout: [a\n", "a": "1\n"})
+    path, _ = make_repo(
+        "shop", [broken, Change(hours=-1, message="Mend it", files={"services.yaml": "checkout: [a]\n"})]
+    )
+    ranking = Ranker([open_history(path, home=home)]).rank(Incident(id="1", title="checkout is down", created_at=NOON))
+
+    assert ranking.gaps == ("services.yaml of repository 'shop': line 2: it is no YAML",)
 
 
 GRAPH = """
