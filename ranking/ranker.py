@@ -357,7 +357,7 @@ def _stale(histories: Sequence[History], moment: datetime, start: datetime) -> l
         elif last[0].landed_at < start:
             days = (moment - last[0].landed_at).days
             found.append(
-                f"repository '{history.name}': its newest commit is {days} days older than the incident. If the copy is stale, run `git fetch` in it"
+                f"repository '{history.name}': its newest commit is {days} days older than the incident. If the copy is stale, run `git pull` in it, in a mirror `git fetch`"
             )
     return found
 

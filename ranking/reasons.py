@@ -52,7 +52,7 @@ _KINDS = {
     "tests": "changes only tests",
     "translation": "changes only translations",
     "robot": "was made by a robot",
-    "empty": "changes no file",
+    "empty": "changes no file that is known",
 }
 
 

@@ -216,6 +216,11 @@ class Repository:
             return self._error(
                 "there is no git repository there", "give a work tree, a bare repository or a .git folder"
             )
+        if "promisor remote" in complaint or "lazy fetching disabled" in complaint:
+            return self._error(
+                "it is a partial clone that lacks what is asked for, and Rundown fetches nothing",
+                "clone it whole, or with --filter=blob:none",
+            )
         first = next((line for line in complaint.splitlines() if line.startswith(("fatal:", "error:"))), complaint)
         return self._error(first.strip() or "git failed", "run `git fsck` in it; a fresh clone may help")
 

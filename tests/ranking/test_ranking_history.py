@@ -194,6 +194,15 @@ def test_a_shallow_clone_works_and_says_what_it_lacks(shop, home, tmp_path):
     assert (len(history.last_commits_before(NOON, 9)), history.gaps) == (4, ())
 
 
+def test_a_clone_without_trees_says_what_it_lacks(shop, home, tmp_path):
+    """Paths are in trees: without them there is nothing to index, and nothing is fetched."""
+    git(shop[0], "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--no-checkout", "--filter=tree:0", shop[0].as_uri(), str(tmp_path / "bare"))
+
+    with pytest.raises(RepositoryError, match=r"partial clone.*--filter=blob:none"):
+        open_history(tmp_path / "bare", home=home).refresh()
+
+
 def test_one_broken_repository_among_several_is_a_gap(shop, home, tmp_path):
     """The others are opened; when none can be, the first refusal is raised."""
     histories, gaps = open_histories([shop[0], f"web={tmp_path / 'missing'}"], home=home)

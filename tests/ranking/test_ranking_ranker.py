@@ -347,7 +347,7 @@ def test_a_copy_that_nobody_fetched_is_told_from_a_quiet_window(ranker):
 
     assert [ranker.rank(incident).gaps for incident in (later, earlier)] == [
         (
-            "repository 'shop': its newest commit is 90 days older than the incident. If the copy is stale, run `git fetch` in it",
+            "repository 'shop': its newest commit is 90 days older than the incident. If the copy is stale, run `git pull` in it, in a mirror `git fetch`",
         ),
         ("repository 'shop' has no commit before the incident",),
     ]
