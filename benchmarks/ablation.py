@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, scores
+from core.errors import RundownError
 from ranking.evaluation import Evaluation, Outcome, paired_difference
 from ranking.history import open_histories
 from ranking.labels.cases import read_labelled
@@ -70,19 +71,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read(args: argparse.Namespace, *, blameless: Blameless | None = None) -> list[Sample]:
     """The samples of all files, in folds; those with a culprit, or the same incidents without theirs."""
-    histories, gaps = open_histories(args.repo, home=args.home)
-    for gap in gaps:
-        print(gap)
-    ranker = Ranker(histories, readers=open_readers())
-    ranker.refresh()
-    samples: dict[str, list[Sample]] = {}
-    for path in args.cases:
-        cases = read_labelled(path, ranker.repos)
-        if blameless:  # only a page may be no commit's fault: who asks about the last so many knows that one did it
-            cases = [case for case in cases if case.window_commits is None]
-        folder = args.kept / "-".join(filter(None, (path.stem, blameless)))
-        samples[path.stem] = measure(ranker, cases, folder, blameless=blameless)
-    return in_folds(samples)
+    try:
+        histories, gaps = open_histories(args.repo, home=args.home)
+        ranker = Ranker(histories, readers=open_readers())
+        for gap in (*gaps, *ranker.refresh()):
+            print(gap)
+        return in_folds({path.stem: _measured(ranker, path, args.kept, blameless) for path in args.cases})
+    except RundownError as error:
+        raise SystemExit(f"benchmarks: {error}") from None
+
+
+def _measured(ranker: Ranker, path: Path, kept: Path, blameless: Blameless | None) -> list[Sample]:
+    cases = read_labelled(path, ranker.repos)
+    if blameless:  # only a page may be no commit's fault: who asks about the last so many knows that one did it
+        cases = [case for case in cases if case.window_commits is None]
+    return measure(ranker, cases, kept / "-".join(filter(None, (path.stem, blameless))), blameless=blameless)
 
 
 def variants(samples: Sequence[Sample], features: Sequence[str]) -> dict[str, dict[str, Evaluation]]:

@@ -1,6 +1,7 @@
 """Labelled incidents with their candidates measured once, for everything that fits weights or leaves features out.
 
-Does: survey each case with the normal ranker, keep the numbers in a folder, make folds that a fit may not look into.
+Does: survey each case with the normal ranker, keep the numbers in a folder, refuse those that other code measured, make folds
+that a fit may not look into.
 Does not: fit, or draw conclusions (`benchmarks.ablation`, `benchmarks.fit_ranker`).
 
 A pool of repositories is split in four by time; single repositories are held out whole.
@@ -8,6 +9,7 @@ A pool of repositories is split in four by time; single repositories are held ou
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from bisect import bisect_left
@@ -22,6 +24,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+import ranking
+from core.errors import UsageError
 from core.model import Incident, from_unix
 from ranking import fit
 from ranking.labels.cases import Labelled
@@ -34,6 +38,9 @@ Blameless = Literal["before", "removed"]
 BLAMELESS: tuple[Blameless, ...] = ("before", "removed")
 #: What the cases of a set weigh together in a fit, on average over the sets: what the penalty on weights is meant for.
 SET_WEIGHT = 800.0
+RANKING = Path(ranking.__file__).parent
+#: Its modules that measure nothing: all others decide what a table holds.
+OTHER = frozenset(["backtest", "baselines", "bulk", "charts", "evaluation", "fit", "reasons", "training", "votes"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +79,12 @@ def measure(
 
     Args:
         blameless: measure the same incidents without their culprit: nobody there did it.
+
+    Raises:
+        UsageError: the folder holds tables that other code measured.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder)
     found = []
     for count, case in enumerate(cases, 1):
         file = folder / f"{re.sub(r'[^0-9A-Za-z-]', '_', case.id)}.npz"
@@ -88,6 +99,26 @@ def measure(
         if progress:
             progress("measuring", count, len(cases))
     return found
+
+
+def code() -> str:
+    """A mark of the code that measures: another one may measure otherwise."""
+    files = [*RANKING.glob("*.py"), *(RANKING / "small").glob("*.py"), RANKING.parent / "core" / "words.py"]
+    told = b"".join(file.read_bytes() for file in sorted(files) if file.stem not in OTHER)
+    return hashlib.sha256(told).hexdigest()[:12]
+
+
+def _claim(folder: Path) -> None:
+    """Mark a folder as measured by this code, unless another's tables lie there."""
+    mark = folder / "code.txt"
+    known = mark.read_text().strip() if mark.exists() else ""
+    if known != code() and any(folder.glob("*.npz")):
+        raise UsageError(
+            f"cannot use the tables in '{folder}'",
+            why=f"they were measured by {'other code' if known else 'nobody knows which code'}",
+            way_out=f"empty it, or if you know that no feature has changed, write {code()} into '{mark}'",
+        )
+    mark.write_text(f"{code()}\n")
 
 
 def _survey(ranker: Ranker, case: Labelled, file: Path, blameless: Blameless | None) -> None:

@@ -11,7 +11,9 @@ from ranking_repos import NOON, Change
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
 
+from benchmarks import measured
 from benchmarks.measured import Sample, in_folds, measure
+from core.errors import UsageError
 from ranking.history import open_history
 from ranking.labels.cases import Labelled
 from ranking.ranker import Ranker
@@ -34,6 +36,31 @@ def test_an_incident_can_be_shown_without_its_culprit(blameless, candidates, cul
     assert (order, first.culprit if first.culprit is None else int(order[first.culprit])) == (candidates, culprit)
     assert first.numbers.tolist() == again.numbers.tolist()
     assert [sample.group for sample in in_folds({"own": [first]})] == ["own"]
+
+
+def test_tables_of_other_features_are_not_used(make_repo, home, tmp_path, monkeypatch):
+    """Code that measures otherwise, or nobody knows which code: refused, until the folder is emptied or marked by hand."""
+    path, shas = make_repo("shop", [Change(hours=9, message="Change", files={"a.py": "x = 1\n"})])
+    history = open_history(path, home=home)
+    history.refresh()
+    case = Labelled(id="a:1", title="it is down", created_at=NOON.timestamp(), culprits=(shas[0],), repos=("shop",))
+    measure(Ranker([history]), [case], tmp_path / "kept")
+    monkeypatch.setattr(measured, "code", lambda: "other")
+
+    with pytest.raises(UsageError, match=r"measured by other code.*empty it"):
+        measure(Ranker([history]), [case], tmp_path / "kept")
+    (tmp_path / "kept" / "code.txt").unlink()
+    with pytest.raises(UsageError, match=r"by nobody knows which code.*write other into"):
+        measure(Ranker([history]), [case], tmp_path / "kept")
+
+    (tmp_path / "kept" / "code.txt").write_text("other\n")
+    assert len(measure(Ranker([history]), [case], tmp_path / "kept")) == 1
+
+
+def test_the_mark_of_the_code_hangs_on_what_measures():
+    """The same from run to run, and of code that is there."""
+    assert measured.code() == measured.code()
+    assert all((measured.RANKING / f"{name}.py").exists() for name in measured.OTHER)
 
 
 def test_pools_are_split_at_the_same_moments():
