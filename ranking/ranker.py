@@ -333,9 +333,10 @@ class Ranker:
         self, survey: Survey, indexes: Sequence[int], votes: Mapping[int, float]
     ) -> dict[int, tuple[Reason, ...]]:
         table = survey.table
-        # What one candidate has in common with itself says nothing: a lone one is compared with a commit that has nothing.
-        shared = 1 / len(survey.commits) if len(survey.commits) > 1 else 0.0
-        means = {feature: sum(column) * shared for feature, column in table.columns.items()}
+        means = {feature: sum(column) / len(column) for feature, column in table.columns.items()}
+        if len(survey.commits) == 1:
+            # Beside itself it has nothing. It is told beside a commit that has nothing, and is as old.
+            means = {feature: min(0.0, mean) for feature, mean in means.items()}
         moment = survey.incident.created_at
         found = {index: explain(table, index, self._weighing.all, means, moment) for index in indexes}
         mean = sum(votes.values()) / len(votes) if votes else 0.0

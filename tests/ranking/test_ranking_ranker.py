@@ -159,9 +159,10 @@ def test_a_lone_candidate_has_reasons_too(make_repo, home):
         "shop", [Change(hours=3, message="Tidy the database settings", files={"db/pool.py": "max_connections = 5\n"})]
     )
     ranking = Ranker([open_history(path, home=home)], readers=open_readers()).rank(INCIDENT)
-    texts = [reason.text for reason in ranking.culprits[0].reasons]
+    texts = {reason.text: reason.weight for reason in ranking.culprits[0].reasons}
 
-    assert "touches `db/pool.py`, named in the incident" in texts
+    assert texts["touches `db/pool.py`, named in the incident"] > 0
+    assert texts["committed 3 hours before"] == 0
     assert not any("compared" in text for text in texts)
 
 
