@@ -23,8 +23,8 @@ from rich.table import Table
 from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, scores
 from core.errors import RundownError
 from ranking.evaluation import Evaluation, Outcome, paired_difference
-from ranking.history import open_histories
-from ranking.labels.cases import read_labelled
+from ranking.history import History, open_histories
+from ranking.labels.cases import read_labelled, with_whole_ids
 from ranking.meaning import open_readers
 from ranking.ranker import Ranker
 from ranking.scorer import read_weighing
@@ -76,13 +76,15 @@ def read(args: argparse.Namespace, *, blameless: Blameless | None = None) -> lis
         ranker = Ranker(histories, readers=open_readers())
         for gap in (*gaps, *ranker.refresh()):
             print(gap)
-        return in_folds({path.stem: _measured(ranker, path, args.kept, blameless) for path in args.cases})
+        return in_folds({path.stem: _measured(ranker, histories, path, args.kept, blameless) for path in args.cases})
     except RundownError as error:
         raise SystemExit(f"benchmarks: {error}") from None
 
 
-def _measured(ranker: Ranker, path: Path, kept: Path, blameless: Blameless | None) -> list[Sample]:
-    cases = read_labelled(path, ranker.repos)
+def _measured(
+    ranker: Ranker, histories: Sequence[History], path: Path, kept: Path, blameless: Blameless | None
+) -> list[Sample]:
+    cases = with_whole_ids(read_labelled(path, ranker.repos), histories)
     if blameless:  # only a page may be no commit's fault: who asks about the last so many knows that one did it
         cases = [case for case in cases if case.window_commits is None]
     return measure(ranker, cases, kept / "-".join(filter(None, (path.stem, blameless))), blameless=blameless)

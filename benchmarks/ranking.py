@@ -25,7 +25,7 @@ from ranking.bulk import rank_case
 from ranking.charts import check_chart_path, draw_methods, draw_reliability
 from ranking.evaluation import METRICS, TOP, Evaluation, Outcome, judge, judge_scores, paired_difference
 from ranking.history import open_histories
-from ranking.labels.cases import Labelled, read_labelled
+from ranking.labels.cases import Labelled, read_labelled, with_whole_ids
 from ranking.labels.slices import slice_test
 from ranking.meaning import open_readers
 from ranking.ranker import Ranker
@@ -93,13 +93,13 @@ def compare(args: argparse.Namespace) -> None:
     for gap in gaps:
         print(gap)
     ranker = Ranker(histories, readers=open_readers())
-    cases = [case for path in args.cases for case in spread(read_labelled(path, ranker.repos), args.limit)]
+    told = [case for path in args.cases for case in spread(read_labelled(path, ranker.repos), args.limit)]
     started = time.monotonic()
     for gap in ranker.refresh():
         print(gap)
     print(f"{len(histories)} repositories indexed in {time.monotonic() - started:.1f} s")
     embedding = None if args.no_minilm else Embedded()
-    judged = [judge_case(ranker, case, embedding) for case in cases]
+    judged = [judge_case(ranker, case, embedding) for case in with_whole_ids(told, histories)]
     print_table("all", judged)
     for text, test in wanted:
         print_table(text, [one for one in judged if test(one.case)])

@@ -238,12 +238,12 @@ def llama_job(base: str | None, out: Path | None, texts: Sequence[Path]) -> Llam
 def _labels(histories: Sequence[History], settings: Settings, past: Past, progress: Progress) -> list[Labelled]:
     """What people said in Slack, then what was given, then what histories tell; oldest first."""
     from ranking.backtest import find_labels
-    from ranking.labels.cases import read_labelled
+    from ranking.labels.cases import read_labelled, with_whole_ids
 
     since, before = past.since or from_unix(0), past.before or datetime.now(UTC)
     days = past.window_days or settings.window_days
     names = [history.name for history in histories]
-    given = [case for file in past.cases for case in read_labelled(file, names)]
+    given = with_whole_ids((case for file in past.cases for case in read_labelled(file, names)), histories)
     said = feedback_cases(_feedback(settings, before)) if past.feedback else []
     mined = find_labels(histories, since=since, before=before, window_days=days, progress=progress)
     joined = join_cases(said, given, mined.cases)

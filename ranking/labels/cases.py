@@ -1,6 +1,7 @@
 """Incidents whose culprit is known: the one format that mining writes and that backtest, benchmark and training read.
 
-Does: read and write Case lines (`ranking.bulk`) with "culprits", refusing a bad line by file, line and reason.
+Does: read and write Case lines (`ranking.bulk`) with "culprits", refusing a bad line by file, line and reason; make whole ids of
+culprits told by the beginning of theirs.
 Does not: mine them, rank them, or write the raw text they were mined from, which names its culprit.
 """
 
@@ -8,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
 from core.errors import CaseError
+from core.model import Commit, from_unix
 from ranking.bulk import Case, read_cases
+
+if TYPE_CHECKING:
+    from ranking.history import History
+
+#: Digits of an id that is not abbreviated.
+_WHOLE = 40
 
 Kind = Literal["revert", "prose", "fix"]
 
@@ -62,6 +70,26 @@ def _labelled(where: str, line: str) -> Labelled:
             why=f"it has no {name!r}" if missing else f"{name}: {first['msg']}",
             way_out='a labelled case says "culprits": [sha, …], or [] when no commit did it',
         ) from None
+
+
+def with_whole_ids(cases: Iterable[Labelled], histories: Sequence[History]) -> list[Labelled]:
+    """The cases with whole ids for culprits, which people tell as git prints them; what no history knows stays as it is.
+
+    Args:
+        histories: refreshed.
+
+    Raises:
+        RepositoryError: an index cannot be read.
+    """
+    found = []
+    for case in cases:
+        asked = {sha: sha.strip().lower() for sha in case.culprits}
+        known: dict[str, Commit] = {}
+        for history in histories if any(len(sha) < _WHOLE for sha in asked) else ():
+            known |= history.find(asked.values(), from_unix(case.created_at))
+        whole = tuple(known[name].sha if name in known else sha for sha, name in asked.items())
+        found.append(case.model_copy(update={"culprits": whole}))
+    return found
 
 
 def write_cases(path: Path, cases: Iterable[Labelled]) -> None:

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from ranking_repos import NOON, Change
 
 from core.errors import CaseError, UsageError
-from ranking.labels.cases import Labelled, read_labelled, write_cases
+from ranking.history import open_history
+from ranking.labels.cases import Labelled, read_labelled, with_whole_ids, write_cases
 from ranking.labels.slices import slice_test
 
 SHA = "0123abc4567890def0123abc4567890def012345"
@@ -35,6 +37,21 @@ def test_what_is_written_is_read_again(tmp_path):
 
     assert read_labelled(path, ["shop"]) == [told, unknown]
     assert "reverts" not in path.read_text()
+
+
+def test_a_culprit_may_be_told_by_the_beginning_of_its_id(make_repo, home):
+    """As git prints it; what no repository knows, or came later than the incident, stays as it was told."""
+    shop, (old, later) = make_repo(
+        "shop",
+        [Change(hours=9, message="Old", files={"a": "1\n"}), Change(hours=-9, message="Later", files={"a": "2\n"})],
+    )
+    history = open_history(shop, home=home)
+    history.refresh()
+    told = [
+        case(created_at=NOON.timestamp(), culprits=(sha,)) for sha in (old, f" {old[:7].upper()}", later[:9], "fffffff")
+    ]
+
+    assert [found.culprits for found in with_whole_ids(told, [history])] == [(old,), (old,), (later[:9],), ("fffffff",)]
 
 
 def test_lines_of_the_public_files_are_read(tmp_path):

@@ -137,19 +137,20 @@ def test_a_store_is_never_made_for_it(team, home):
 
 
 def test_given_cases_count_beside_mined_ones(team, home, tmp_path):
-    """A given case stands for the mined one of its id; those out of the time asked for are left out."""
+    """A given case stands for the mined one of its id, its culprit told as git prints it; those out of the time asked for are left out."""
     path, _ = team
     history = open_history(path, home=home)
     history.refresh()
     known = find_labels([history], since=from_unix(0), before=NOON, window_days=14.0).cases
     given = [
-        known[0].model_copy(update={"kind": None}),
+        known[0].model_copy(update={"kind": None, "culprits": (known[0].culprits[0][:8],)}),
         known[1].model_copy(update={"id": "later", "created_at": NOON.timestamp()}),
     ]
     write_cases(tmp_path / "own.jsonl", given)
     done = go(path, cases=[tmp_path / "own.jsonl"])
 
     assert origins(done) == ["given", *["revert"] * (COUNT - 1)]
+    assert done.learned.lost == 0
 
 
 def test_a_limit_keeps_the_newest(team):
