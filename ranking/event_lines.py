@@ -8,6 +8,7 @@ A line is {"kind": "deploy" | "flag" | "config", "at": unix seconds, "service"?,
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -70,7 +71,7 @@ def _parsed(name: str, content: bytes, *, cut: bool) -> tuple[tuple[ChangeEvent,
     events: list[ChangeEvent] = []
     bad = 0
     why = ""
-    *lines, last = content.split(b"\n")
+    *lines, last = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
     for line in [*lines[cut:], last]:
         if not line.strip():
             continue

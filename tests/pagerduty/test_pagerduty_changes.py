@@ -137,6 +137,15 @@ def test_without_a_source_nothing_is_asked(pd, client):
     assert pd.rest.requests == []
 
 
+def test_an_events_file_may_begin_with_a_byte_order_mark(tmp_path):
+    """As some shells write it when they append; the first line is a line like the others."""
+    file = tmp_path / "events.jsonl"
+    file.write_text(f'\ufeff{{"kind":"deploy","at":{AT.timestamp() - 9}}}\n', encoding="utf8")
+    found = ChangeSources(None, file).before(Incident(id="local:1", title="x", created_at=AT))
+
+    assert ([event.kind for event in found.events], found.gaps) == (["deploy"], ())
+
+
 def test_the_events_file_is_read_again_when_it_has_grown(tmp_path):
     """Bad lines are told, a line that is being written is waited for, later and ancient events are left out."""
     file = tmp_path / "events.jsonl"
