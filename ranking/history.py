@@ -309,7 +309,7 @@ class History:
         wanted = list(dict.fromkeys(heads))
         if not wanted:
             return {}
-        since = f"--since={int(start.timestamp())}"
+        since = f"--max-age={max(0, int(start.timestamp()))}"  # `--since` takes few digits for a date of another kind
         # A later commit below another head may not cut the walk short: all heads, then each followed by its parents.
         listed = self.repository.run("rev-list", "--parents", since, *wanted).splitlines()
         parents = {sha: rest for sha, *rest in (line.split() for line in listed)}

@@ -260,7 +260,7 @@ def _take(
 def _land(db: sqlite3.Connection, repository: Repository, tip: str, *, whole: bool) -> None:
     """Note when commits came to the branch, and its own. Of those that were known, too: a merge may bring them to it only now."""
     first = 0 if whole else max(0, clock(repository.run("rev-list", "-1", "--timestamp", tip).split()[0]) - _REVISED_S)
-    found, branch = landings(repository, tip, *(() if whole else (f"--since={first}",)))
+    found, branch = landings(repository, tip, *(() if whole else (f"--max-age={first}",)))
     db.executemany("INSERT OR IGNORE INTO branch (sha, since) VALUES (?, ?)", branch.items())
     known = db.execute("SELECT landed, sha FROM commits WHERE committed >= ?", (first,))
     wrong = [(found[sha], sha) for landed, sha in known if found.get(sha, landed) != landed]

@@ -12,6 +12,7 @@ import pytest
 from ranking_repos import NOON, Change, add, commit_with_times, git
 
 from core.errors import RepositoryError
+from core.model import from_unix
 from ranking.history import open_histories, open_history
 
 SHOP = [
@@ -326,6 +327,27 @@ def test_a_clock_out_of_its_mind_takes_no_other_commit_along(shop, home, authore
         later,
         *([odd] if seen else []),
     }
+
+
+@pytest.mark.parametrize("start", [0, -86_400.0, 99_999_999])
+def test_what_a_commit_holds_is_told_from_any_time_on(shop, home, start):
+    """git takes few digits for a date of its own kind, and then finds nothing."""
+    path, shas = shop
+    history = open_history(path, home=home)
+    history.refresh()
+
+    assert history.held_by([shas[2]], from_unix(start)) == {shas[2]: frozenset(shas[:3])}
+
+
+def test_the_branch_goes_on_after_a_commit_of_1970(shop, home):
+    """Its clock has nothing to do with when it came."""
+    path, _ = shop
+    history = open_history(path, home=home)
+    history.refresh()
+    odd = commit_with_times(path, "5", "5", "Odd")
+    history.refresh()
+
+    assert history.branch_at(from_unix(6)) == odd
 
 
 def test_a_reader_who_is_shown_signatures_gets_the_same_history(shop, home, tmp_path, monkeypatch):
