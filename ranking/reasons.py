@@ -207,7 +207,7 @@ def _history(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 def _followed(table: Table, index: int, moment: datetime, worth: float) -> str:
     if worth > 0 and table.columns["repaired_since"][index]:
-        return "a later commit already repaired something it broke"
+        return "a later commit names it as what it repairs"
     return ""
 
 
