@@ -48,8 +48,10 @@ class Case(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, told: Any) -> Any:
-        """Without what is null: not known, as if it were left out."""
-        return {key: value for key, value in told.items() if value is not None} if isinstance(told, dict) else told
+        """Without what is null, or no repository: not known, as if it were left out."""
+        if not isinstance(told, dict):
+            return told
+        return {key: value for key, value in told.items() if value is not None and (key != "repos" or value)}
 
 
 def rank_cases(

@@ -145,15 +145,18 @@ def test_the_cases_are_not_overwritten(shop, home, tmp_path):
 
 
 def test_what_is_null_is_not_known_and_a_mark_at_the_start_is_no_text(shop, home, tmp_path):
-    """Many a program writes null for what it does not know, and a byte order mark before the first line."""
+    """Many a program writes null or no repositories for what it does not know, and a byte order mark before the first line."""
     nothing = dict.fromkeys(
         ("description", "service", "repos", "window_days", "window_commits", "events", "candidates")
     )
     event = {"kind": "flag", "at": AT - 60, "name": "x", "service": None, "sha": None}
     cases = tmp_path / "cases.jsonl"
-    cases.write_text("\ufeff" + json.dumps(case(**nothing)) + "\n" + json.dumps(case(id="c2", events=[event])) + "\n")
+    cases.write_text(
+        "\ufeff" + json.dumps(case(**nothing)) + "\n" + json.dumps(case(id="c2", events=[event], repos=[])) + "\n"
+    )
+    rank_cases([shop[0]], cases, tmp_path / "out.jsonl", home=home)
 
-    assert rank_cases([shop[0]], cases, tmp_path / "out.jsonl", home=home) == 2
+    assert [len(json.loads(line)["ranking"]) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == [2, 2]
 
 
 def test_each_line_is_on_disk_at_once(shop, home, tmp_path):
