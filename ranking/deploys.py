@@ -104,6 +104,8 @@ class _Timeline:
     steps: Sequence[_Step]
     #: The last of them that brought something.
     newest: _Step
+    #: Whether a map or a name says that the commits asked for are this service's, or how it stands to the affected one.
+    placed: bool
 
 
 class Deploys:
@@ -145,11 +147,14 @@ class Deploys:
 
     def _stood(self, commit: Commit) -> Standing | None:
         owners = self._services.owners(commit, self._scopes)
-        found = [self._follow(commit, timeline) for timeline in self._timelines(commit.repo, owners)]
-        live = [standing for standing in found if standing.live_at]
+        timelines = self._timelines(commit.repo, owners)
+        found = [(self._follow(commit, timeline), timeline.placed) for timeline in timelines]
+        live = [standing for standing, _ in found if standing.live_at]
         if live:
             return max(live, key=lambda standing: (standing.nearness, standing.live_at))
-        return next((standing for standing in found if standing.rolled_back_at), found[0] if found else None)
+        # What the deploys of who knows what left out, or took back, may have gone live without them.
+        placed = [standing for standing, known in found if known]
+        return next((standing for standing in placed if standing.rolled_back_at), placed[0] if placed else None)
 
     def _timelines(self, repo: str, owners: frozenset[str]) -> list[_Timeline]:
         """The timelines on which a commit of these services goes live, the nearest first; one of nobody in particular, on all."""
@@ -157,10 +162,15 @@ class Deploys:
         if known is None:
             timelines = self._repos[repo]
             scopes = [scope for scope in timelines.steps if scope and (not owners or scope in owners)]
-            near = [(self._nearness(scope), timelines.of(scope)) for scope in scopes or [""]]
+            near = [(scope, self._nearness(scope), timelines.of(scope)) for scope in scopes or [""]]
             known = [
-                _Timeline(nearness=nearness, steps=steps, newest=self._newest(steps))
-                for nearness, steps in near
+                _Timeline(
+                    nearness=nearness,
+                    steps=steps,
+                    newest=self._newest(steps),
+                    placed=scope in owners or not self._strange(scope),
+                )
+                for scope, nearness, steps in near
                 if nearness > 0 and not all(step.back for step in steps)
             ]
             known.sort(key=lambda timeline: -timeline.nearness)
@@ -169,7 +179,11 @@ class Deploys:
 
     def _nearness(self, scope: str) -> float:
         found = self._services.nearness(scope) if scope else None
-        return found if found is not None else _UNKNOWN if scope and self._services.affected else 1.0
+        return found if found is not None else _UNKNOWN if self._strange(scope) else 1.0
+
+    def _strange(self, scope: str) -> bool:
+        """Whether nothing says how a service stands to the affected one."""
+        return bool(scope and self._services.affected and self._services.nearness(scope) is None)
 
     def _follow(self, commit: Commit, timeline: _Timeline) -> Standing:
         """Walk a timeline: when the commit came, and whether it went again."""

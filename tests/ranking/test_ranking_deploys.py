@@ -195,6 +195,22 @@ def test_without_a_map_names_tell_whose_a_deploy_is(make_repo, home):
     assert said(deploys(histories, both, "checkout")) == ["1 last", "?", "2 last"]
 
 
+def test_a_deploy_of_who_knows_what_says_of_no_commit_that_it_was_not_live(line):
+    """No map and no name tells whether the other service's deploys bring ours: what they left out may have gone live without them."""
+    history, shas = line
+
+    assert said(deploys([history], [ago(2, "ledger")], "checkout")) == ["2 last", "2 last", "2 last", "?"]
+    assert said(deploys([history], [ago(7, "ledger"), ago(2, "ledger", name="rollback")], "checkout")) == [
+        "7 last",
+        "?",
+        "?",
+        "?",
+    ]
+    assert said(deploys([history], [ago(2, "ledger", shas[1])], "ledger")) == ["2 last", "2 last", "not yet", "not yet"]
+    assert said(deploys([history], [ago(2, "ledger"), ago(4, "checkout")], "checkout"))[2:] == ["2 last", "not yet"]
+    assert said(deploys([history], [ago(2, "ledger")])) == ["2 last", "2 last", "2 last", "not yet"]
+
+
 def test_a_branch_merged_after_a_deploy_was_not_in_it(make_repo, home):
     """The graph of commits decides, not their times."""
     path, shas = make_repo("shop", [Change(hours=9, message="base", files={"a": "1"})])
