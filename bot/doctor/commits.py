@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.doctor.check import Check, off, ok, refused, warn
 from core.errors import RepositoryError
+from core.model import from_unix
 from core.settings import Settings
 
 
@@ -22,13 +23,14 @@ def repositories(settings: Settings) -> Sequence[Check]:
 
 
 def _repository(path: Path, window_days: float) -> Check:
+    from ranking.landing import clock
     from ranking.repository import Repository, default_name
 
     name = f"Repository {path.name}"
     try:
         repository = Repository(path)
         name = f"Repository {default_name(repository.path)}"
-        latest = datetime.fromisoformat(repository.run("log", "-1", "--format=%cI").strip())
+        latest = from_unix(clock(repository.run("rev-list", "-1", "--timestamp", "HEAD").split()[0]))
         since = (datetime.now(UTC) - timedelta(days=window_days)).isoformat()
         recent = int(repository.run("rev-list", "--count", "--no-merges", f"--since={since}", "HEAD"))
         cut = bool(repository.shallow())
@@ -48,5 +50,5 @@ def _repository(path: Path, window_days: float) -> Check:
 
 
 def _age(age: timedelta) -> str:
-    hours = age.total_seconds() / 3600
+    hours = max(0.0, age.total_seconds() / 3600)
     return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"

@@ -437,6 +437,21 @@ def test_a_repository_nobody_fetches_into(tmp_path):
     assert found("Repository shop", repos=(stale.repo,)).state == "warn"
 
 
+def test_a_repository_whose_clock_lies_is_checked(tmp_path):
+    """A commit of the year 33658 is no reason to fail, nor one that has yet to be made."""
+    path = tmp_path / "odd"
+    git = ["git", "-C", str(path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "init", "-q", str(path)], check=True)
+    tree = subprocess.run([*git, "write-tree"], check=True, capture_output=True, text=True).stdout.strip()
+    who = "a <a@example.org> 999999999999 +0000"
+    text = f"tree {tree}\nauthor {who}\ncommitter {who}\n\nOdd\n"
+    made = [*git, "hash-object", "-t", "commit", "-w", "--literally", "--stdin"]
+    sha = subprocess.run(made, input=text, check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run([*git, "update-ref", "HEAD", sha], check=True)
+
+    assert found("Repository odd", repos=(path,)).found == "1 commits in the last 14 days, the latest 0 min ago"
+
+
 def test_an_empty_folder_is_no_repository(tmp_path):
     """Git's refusal, with what to do."""
     (tmp_path / "empty").mkdir()
