@@ -53,6 +53,8 @@ class Standing:
     sure: float = 1.0
     #: How near the service whose deploy it was stands to the affected one.
     nearness: float = 1.0
+    #: Whether anything says that this service's deploys bring it.
+    placed: bool = True
 
     def features(self, moment: datetime) -> dict[str, float]:
         """Its numbers: `went_live`, `in_last_deploy`, `not_live`, `rolled_back`; those that are zero are left out."""
@@ -147,13 +149,12 @@ class Deploys:
 
     def _stood(self, commit: Commit) -> Standing | None:
         owners = self._services.owners(commit, self._scopes)
-        timelines = self._timelines(commit.repo, owners)
-        found = [(self._follow(commit, timeline), timeline.placed) for timeline in timelines]
-        live = [standing for standing, _ in found if standing.live_at]
+        found = [self._follow(commit, timeline) for timeline in self._timelines(commit.repo, owners)]
+        live = [standing for standing in found if standing.live_at]
         if live:
             return max(live, key=lambda standing: (standing.nearness, standing.live_at))
         # What the deploys of who knows what left out, or took back, may have gone live without them.
-        placed = [standing for standing, known in found if known]
+        placed = [standing for standing in found if standing.placed]
         return next((standing for standing in placed if standing.rolled_back_at), placed[0] if placed else None)
 
     def _timelines(self, repo: str, owners: frozenset[str]) -> list[_Timeline]:
@@ -206,7 +207,14 @@ class Deploys:
             elif not held and live_at is not None:
                 live_at, gone_at = None, step.at
         in_last = live_at is not None and came_with == timeline.newest.what
-        return Standing(live_at=live_at, rolled_back_at=gone_at, in_last=in_last, sure=sure, nearness=timeline.nearness)
+        return Standing(
+            live_at=live_at,
+            rolled_back_at=gone_at,
+            in_last=in_last,
+            sure=sure,
+            nearness=timeline.nearness,
+            placed=timeline.placed,
+        )
 
     def _newest(self, steps: Sequence[_Step]) -> _Step:
         """The last deploy that brought something: no repeat, no rollback, no canary that was given up."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What knowing a switch's name in a changed line is worth beside having brought it: the lines around a change are read too.
 _IN_LINES = 0.5
+#: Behind the hours, in a note on a deploy that may not have brought the commit.
+_STRANGE = "\nanother service"
 #: A service nearer than this is no other service.
 _NEAR = 0.25
 
@@ -73,7 +75,7 @@ def deploys(measurer: Measurer) -> None:
         changed = (standing.live_at or standing.rolled_back_at) if standing else None
         hours = (moment - changed).total_seconds() / 3600 if changed else 0.0
         for feature, value in (standing.features(moment) if standing else {}).items():
-            table.put(feature, index, value, f"{hours:.6f}")
+            table.put(feature, index, value, f"{hours:.6f}{'' if standing and standing.placed else _STRANGE}")
 
 
 def switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:

@@ -161,12 +161,14 @@ def _service(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 
 def _deploy(table: Table, index: int, moment: datetime, worth: float) -> str:
-    gone, hours = table.notes.get(("rolled_back", index)), table.notes.get(("went_live", index))
+    gone = table.notes.get(("rolled_back", index))
+    hours, _, whose = table.notes.get(("went_live", index), "").partition("\n")
     if gone:
         return f"was rolled back {span(float(gone) * 3600)} before"
     if hours and worth > 0:
         last = ", with the last deploy" if ("in_last_deploy", index) in table.notes else ""
-        return f"went live {span(float(hours) * 3600)} before{last}"
+        went, of = ("may have gone live", f" of {whose}" if last else "") if whose else ("went live", "")
+        return f"{went} {span(float(hours) * 3600)} before{last}{of}"
     return "had not gone live yet" if table.columns.get("not_live", [0.0] * (index + 1))[index] else ""
 
 

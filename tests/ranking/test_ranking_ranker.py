@@ -258,6 +258,21 @@ def test_a_deploy_tells_when_a_commit_went_live(shop, ranker):
     assert "had not gone live yet" in reasons[shop[1][4]]
 
 
+@pytest.mark.parametrize(
+    ("service", "says"),
+    [
+        ("checkout", "went live 30 minutes before, with the last deploy"),
+        ("ledger", "may have gone live 30 minutes before, with the last deploy of another service"),
+    ],
+)
+def test_a_deploy_of_who_knows_what_is_told_as_that(shop, ranker, service, says):
+    """No map says whether the other service's deploys bring this repository's commits."""
+    deploys = [ChangeEvent(kind="deploy", at=NOON - timedelta(hours=hours), service=service) for hours in (90, 0.5)]
+    first = ranker.rank(INCIDENT, events=deploys).culprits[0]
+
+    assert next(reason.text for reason in first.reasons if reason.feature == "deploy") == says
+
+
 def test_a_flag_that_was_switched_points_at_the_commit_that_knows_it(make_repo, home):
     """Its name in the changed lines, not in the alert, ties the two."""
     path, ids = make_repo(
