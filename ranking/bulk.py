@@ -90,8 +90,9 @@ def rank_cases(
         histories, readers=open_readers(), model=model, weighing=weighing, service_repos=service_repos, gaps=gaps
     )
     wanted = list(read_cases(cases, ranker.repos))
-    if out.exists() and out.samefile(cases):
-        raise CaseError(f"cannot write '{out}'", why="it holds the cases", way_out="choose another --out")
+    if out.is_dir() or (out.exists() and out.samefile(cases)):
+        why = "it is a folder" if out.is_dir() else "it holds the cases"
+        raise CaseError(f"cannot write '{out}'", why=why, way_out="choose another --out")
     ranker.refresh(progress)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -125,11 +125,14 @@ def test_an_unreadable_file_of_cases_says_so(content, shop, home, tmp_path):
 
 
 def test_an_out_that_cannot_be_written_says_so(shop, home, tmp_path):
-    """A folder in its place."""
+    """A folder in its place; before anything is indexed, which takes minutes the first time."""
     (tmp_path / "out.jsonl").mkdir()
+    cases = write(tmp_path / "c.jsonl", case())
+    told: list[object] = []
 
     with pytest.raises(CaseError, match="cannot write"):
-        rank_cases([shop[0]], write(tmp_path / "c.jsonl", case()), tmp_path / "out.jsonl", home=home)
+        rank_cases([shop[0]], cases, tmp_path / "out.jsonl", home=home, progress=lambda *said: told.append(said))
+    assert told == []
 
 
 def test_the_cases_are_not_overwritten(shop, home, tmp_path):
