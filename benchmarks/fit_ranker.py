@@ -1,6 +1,6 @@
 """Fits the weights that ship with Rundown, and says how well they do where they were not fitted.
 
-    python -m benchmarks.fit_ranker --cases CASES.jsonl … --repo [NAME=]PATH … --kept DIR [--chart FILE.png] [--write]
+    python -m benchmarks.fit_ranker --cases CASES.jsonl … --repo [NAME=]PATH … --kept DIR [--chart FILE.png] [--write --release NAME]
 
 Does: measure each case (kept in DIR), and each of a pool twice more without its culprit, so that nobody there did it: taken out
 of the candidates, and a moment before it was made; fit weights, temperature and the doubt whether any commit did it;
@@ -39,10 +39,12 @@ def main() -> None:
     """Fit, report, and write when asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--release", default="features-3", help="the name the weights get")
+    parser.add_argument("--release", help="the name the weights get, with --write")
     parser.add_argument("--chart", type=Path, help="where the held-out reliability diagram goes")
     parser.add_argument("--write", action="store_true", help="put the weights into ranking/weights.json")
     args = parser.parse_args()
+    if args.write and not args.release:
+        parser.error("--write needs --release NAME: a ranking says by it which weights it is of")
     shipped = read_weighing()
     caused, blameless = read(args), {kind: read(args, blameless=kind) for kind in BLAMELESS}
     measured = {feature for sample in caused for feature in sample.places}

@@ -11,7 +11,7 @@ from ranking_repos import NOON, Change
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
 
-from benchmarks import measured
+from benchmarks import fit_ranker, measured
 from benchmarks.measured import Sample, in_folds, measure
 from core.errors import UsageError
 from ranking.history import open_history
@@ -61,6 +61,16 @@ def test_the_mark_of_the_code_hangs_on_what_measures():
     """The same from run to run, and of code that is there."""
     assert measured.code() == measured.code()
     assert all((measured.RANKING / f"{name}.py").exists() for name in measured.OTHER)
+
+
+def test_weights_are_not_written_under_the_name_of_older_ones(monkeypatch, capsys):
+    """Whoever writes them names them, before hours of measuring."""
+    asked = ["fit_ranker", "--cases", "none.jsonl", "--repo", "none", "--kept", "none", "--write"]
+    monkeypatch.setattr(sys, "argv", asked)
+
+    with pytest.raises(SystemExit):
+        fit_ranker.main()
+    assert "--write needs --release" in capsys.readouterr().err
 
 
 def test_pools_are_split_at_the_same_moments():
