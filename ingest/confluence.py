@@ -24,10 +24,11 @@ from core.model import Document, Tier
 from core.settings import Settings
 from ingest.confluence_api import Api, Body, Page, Space, open_api, with_restrictions
 from ingest.confluence_client import ConfluenceClient, ConfluenceRefused
-from ingest.confluence_readers import Readers, Verdict
+from ingest.confluence_readers import Readers
 from ingest.confluence_storage import Converted, storage_to_markdown
 from ingest.files import MAX_BYTES
 from ingest.postmortem import as_time, occurred_at, tier_of
+from ingest.readers import Verdict, closed
 from ingest.sources import NOTHING, Held, Listed, Skipped
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,14 @@ class ConfluenceSource:
             if held.get(page.id) == one.version:
                 yield Held(doc_id=page.id)
             elif not one.verdict.readers:
-                yield self._closed(page, one.version, one.verdict.reason)
+                yield closed(
+                    page.id,
+                    source=self.name,
+                    title=f"Page {page.id}",
+                    reason=one.verdict.reason,
+                    version=one.version,
+                    url=page.url,
+                )
             else:
                 changed.append(one)
         changed.sort(key=lambda one: not held.get(one.page.id, "").startswith(f"{one.page.number}."))
@@ -146,21 +154,6 @@ class ConfluenceSource:
             bodies = api.bodies([one.page.id for one in some])
             for one in some:
                 yield self._document(one, bodies.get(one.page.id))
-
-    def _closed(self, page: Page, version: str, reason: str) -> Document:
-        """A page nobody may read here. It is stored without its words, so that what was indexed of it before gives way."""
-        words = f"Nobody may be shown this page here: {reason}."
-        return Document(
-            id=page.id,
-            source=self.name,
-            title=f"Page {page.id}",
-            text=words,
-            tier=Tier.WIKI,
-            url=page.url,
-            readers=(),
-            version=version,
-            hidden=(words,),
-        )
 
     def _document(self, one: _Changed, body: Body | None) -> Document | Skipped:
         page = one.page

@@ -8,23 +8,14 @@ Does not: list pages or permissions (`ingest.confluence_api` does), or count tho
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from core.access import EVERYONE, group, user
 from ingest.confluence_api import Api, Layer, Page, Who
 from ingest.confluence_client import ConfluenceRefused
+from ingest.readers import Verdict
 
 #: A layer that lets everyone through.
 _ALL = frozenset({Who(kind="class", id=EVERYONE)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Who may read a page, and why nobody may."""
-
-    readers: tuple[str, ...]
-    #: Empty unless nobody may.
-    reason: str = ""
 
 
 class Readers:

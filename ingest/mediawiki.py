@@ -17,13 +17,14 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
-from core.access import EVERYONE, group, user
-from core.errors import DocumentError, SettingsError, UsageError
+from core.access import EVERYONE
+from core.errors import DocumentError, UsageError
 from core.model import Document, Tier
 from core.settings import Settings
 from ingest.files import MAX_BYTES
 from ingest.mediawiki_client import MediaWikiClient, MediaWikiRefused, dig
 from ingest.postmortem import as_time, occurred_at, tier_of
+from ingest.readers import readers_of
 from ingest.sources import NOTHING, Held, Listed, Skipped
 from ingest.wikitext import rendered_to_markdown
 
@@ -47,7 +48,6 @@ _INCIDENT = re.compile(
     r"^(?:past |old )?(?:incidents?|outages?|post-?\s?mortems?)(?: (?:documentation|reports?|reviews?|postmortems?|archive))?$",
     re.IGNORECASE,
 )
-_CHANNEL = re.compile(r"[CG][A-Z0-9]{6,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,22 +92,8 @@ def open(rest: str, settings: Settings) -> MediaWikiSource:
         url,
         chosen=tuple(part.strip() for part in chosen.split("|") if part.strip()),
         account=account,
-        readers=tuple(_principal(reader) for reader in settings.mediawiki_readers),
+        readers=readers_of(settings.mediawiki_readers, setting="RUNDOWN_MEDIAWIKI_READERS"),
     )
-
-
-def _principal(reader: str) -> str:
-    """A reader as `core.access` writes it."""
-    if reader == EVERYONE or _CHANNEL.fullmatch(reader):
-        return reader
-    kind, _, name = reader.partition(":")
-    made = {"user": user, "group": group}.get(kind.lower())
-    if made is None or not name.strip():
-        raise SettingsError(
-            f"cannot tell who {reader!r} is in RUNDOWN_MEDIAWIKI_READERS",
-            way_out='write "group:sre", "user:anna@example.org", a Slack channel\'s id, or "*"',
-        )
-    return made(name)
 
 
 class MediaWikiSource:
