@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     )
     pagerduty_poll_s: float = Field(60.0, gt=0, description="Seconds between polls, the second source of incidents.")
     pagerduty_services: Words = Field((), description="PagerDuty service ids to poll. Empty: all the key can see.")
+    pagerduty_readers: Words = Field(
+        ("*",),
+        description="Who may read past incidents that belong to no private team of PagerDuty's, written as in RUNDOWN_MEDIAWIKI_READERS.",
+    )
 
     repos: Paths = Field((), description="Git repositories whose commits may be culprits; work trees or bare.")
     service_repos: dict[str, list[str]] = Field(
@@ -191,6 +195,7 @@ class Settings(BaseSettings):
     @field_validator(
         "pagerduty_webhook_secrets",
         "pagerduty_services",
+        "pagerduty_readers",
         "confluence_spaces",
         "confluence_everyone",
         "listen_channels",

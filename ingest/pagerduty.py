@@ -1,24 +1,28 @@
 """Past incidents from PagerDuty, with what people noted and how they ended.
 
 Does: list resolved incidents of the last year as documents: what happened, status updates, notes, resolution. One that is stored
-and has not changed costs its line in the list.
+and has not changed costs its line in the list. Who may read each, `ingest.pagerduty_readers` tells; a version covers it.
 Does not: keep anything, or list open incidents; those come through the webhook and the poll.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from core.access import EVERYONE
 from core.errors import PagerDutyUnavailable
 from core.model import Document, Tier
 from core.settings import Settings
 from ingest import fields as f
 from ingest import pagerduty_fields as pd
 from ingest.pagerduty_client import LIST_END, PagerDutyClient, PagerDutyRefused, open_client
+from ingest.pagerduty_readers import TeamReaders
+from ingest.readers import Verdict, closed, readers_of
 from ingest.sources import NOTHING, Held, Listed, Skipped
 from retrieval.story import FORM, SETTLED, Said, Story, tell
 
@@ -28,16 +32,33 @@ log = logging.getLogger(__name__)
 _LONGEST, _SHORTEST = timedelta(days=179), timedelta(hours=1)
 #: The type of the log entry that a status update leaves.
 STATUS_UPDATE = "status_update_log_entry"
+#: What stands before the readers in a version. One that everyone may read names none.
+_READ_BY = " readers "
+
+
+class _Changed(NamedTuple):
+    """An incident to be read."""
+
+    id: str
+    #: As PagerDuty lists it.
+    incident: Mapping[str, Any]
+    verdict: Verdict
+    version: str
 
 
 def open(rest: str, settings: Settings) -> PagerDutySource:
     """Past incidents of the configured account: "pagerduty:", or "pagerduty:P123+P456" for those services alone.
 
     Raises:
-        SettingsError: no REST key is configured.
+        SettingsError: no REST key is configured, or the readers in the settings are no principals.
     """
     named = tuple(sorted({part.strip() for part in rest.split("+") if part.strip()}))
-    return PagerDutySource(open_client(settings), services=named or settings.pagerduty_services, scope="+".join(named))
+    return PagerDutySource(
+        open_client(settings),
+        services=named or settings.pagerduty_services,
+        scope="+".join(named),
+        readers=readers_of(settings.pagerduty_readers, setting="RUNDOWN_PAGERDUTY_READERS"),
+    )
 
 
 def _now() -> datetime:
@@ -45,12 +66,13 @@ def _now() -> datetime:
 
 
 class PagerDutySource:
-    """Resolved incidents as documents of the past-incident tier, for everyone: PagerDuty's page of one is its account's.
+    """Resolved incidents as documents of the past-incident tier.
 
     Args:
         client: PagerDuty's REST API.
         services: service ids to ask for; all by default.
         scope: what tells this source from others of the same account; "" for the one that the settings describe.
+        readers: who may read what no private team restricts.
         days: how far back to look.
         clock: the present.
     """
@@ -61,10 +83,12 @@ class PagerDutySource:
         *,
         services: Sequence[str] = (),
         scope: str = "",
+        readers: Sequence[str] = (EVERYONE,),
         days: float = 365.0,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._client, self._scope, self._days, self._clock = client, scope, days, clock
+        self._readers = tuple(readers)
         self._asked: dict[str, Any] = {"statuses[]": ["resolved"], "sort_by": "created_at:asc"}
         if services:
             self._asked["service_ids[]"] = list(services)
@@ -75,27 +99,44 @@ class PagerDutySource:
         return f"pagerduty:{urlsplit(self._client.url).hostname}{'#' if self._scope else ''}{self._scope}"
 
     def documents(self, held: Mapping[str, str] = NOTHING) -> Iterator[Listed]:
-        """Every resolved incident, oldest first. Three requests for each that is not held, so about an incident a second.
+        """Every resolved incident: first those that are as they were or that fewer may read, then the others, oldest first.
+
+        Three requests for each of these, so about an incident a second; for the teams, one for each hundred, and one for each
+        private team that some incident belongs to. An incident whose readers changed, unless everyone may read it now, is
+        closed at once and read in the next sync: reading all that a team has may take longer than a revocation may.
 
         Raises:
             PagerDutyUnavailable: the list could not be completed.
         """
+        readers = TeamReaders(self._client, self._readers)
         listed: set[str] = set()
+        changed: list[_Changed] = []
         for since, until in self._windows():
-            for incident in self._resolved(since, until):
+            for incident in self._resolved(since, until, {"include[]": ["services"]} if readers.restricted else {}):
                 incident_id = f.text(incident.get("id"), 64)
                 if not incident_id or incident_id in listed:
                     continue
                 listed.add(incident_id)
-                version = self._version(incident)
-                if version is not None and held.get(incident_id) == version:
+                verdict = readers.of(incident)
+                one = _Changed(incident_id, incident, verdict, self._version(incident, verdict))
+                before = held.get(incident_id)
+                if before == one.version and (self._days_since(incident) >= 1 or not verdict.readers):
                     yield Held(doc_id=incident_id)
+                elif not verdict.readers:
+                    yield self._closed(one, verdict.reason, one.version)
+                elif (
+                    before is not None and _read_by(before) != _read_by(one.version) and EVERYONE not in verdict.readers
+                ):
+                    reason = "who may read it has changed, and the next sync reads it again"
+                    yield self._closed(one, reason, f"closed {one.version}")
                 else:
-                    yield self._document(incident_id, incident, version)
+                    changed.append(one)
+        for one in changed:
+            yield self._document(one)
 
-    def _resolved(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    def _resolved(self, since: datetime, until: datetime, included: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The incidents of one range, oldest first, asked for in halves where PagerDuty would not give them all."""
-        window = {"since": since.isoformat(), "until": until.isoformat()}
+        window = {"since": since.isoformat(), "until": until.isoformat(), **included}
         found = list(self._client.pages("/incidents", "incidents", {**self._asked, **window}, background=True))
         if len(found) < LIST_END:
             return found
@@ -106,7 +147,7 @@ class PagerDutySource:
                 way_out="name the services to read in RUNDOWN_PAGERDUTY_SERVICES",
             )
         middle = since + (until - since) / 2
-        return self._resolved(since, middle) + self._resolved(middle, until)
+        return self._resolved(since, middle, included) + self._resolved(middle, until, included)
 
     def _windows(self) -> Iterator[tuple[datetime, datetime]]:
         until = self._clock()
@@ -115,19 +156,29 @@ class PagerDutySource:
             yield since, min(since + _LONGEST, until)
             since += _LONGEST
 
-    def _version(self, incident: Mapping[str, Any]) -> str | None:
-        """What the list tells of an incident's state, and the day of its first week, by which it is read again.
+    def _version(self, incident: Mapping[str, Any], verdict: Verdict) -> str:
+        """What the list tells of an incident's state, the day of its first week, by which it is read again, and its readers.
 
         PagerDuty promises no change of `updated_at` for a note or a status update, and lists how many there are of neither. So
         an incident is read each time on the day it ended, once a day for the week after, and then only if it changed.
         """
-        ended = f.time_of(incident.get("resolved_at")) or f.time_of(incident.get("last_status_change_at"))
-        days = min(self._clock() - ended, SETTLED).days if ended else 0
-        if days < 1:
-            return None
-        return f"{FORM} {incident.get('updated_at')} {incident.get('last_status_change_at')} day {days}"
+        days = self._days_since(incident)
+        state = f"{FORM} {incident.get('updated_at')} {incident.get('last_status_change_at')} day {days}"
+        if verdict.readers == (EVERYONE,):
+            return state
+        facts = "\n".join((*verdict.readers, "", verdict.reason))
+        return f"{state}{_READ_BY}{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
 
-    def _document(self, incident_id: str, incident: Mapping[str, Any], version: str | None) -> Document | Skipped:
+    def _days_since(self, incident: Mapping[str, Any]) -> int:
+        """Whole days since it ended, seven at most; 0 if PagerDuty does not tell."""
+        ended = f.time_of(incident.get("resolved_at")) or f.time_of(incident.get("last_status_change_at"))
+        return min(self._clock() - ended, SETTLED).days if ended else 0
+
+    def _closed(self, one: _Changed, reason: str, version: str) -> Document:
+        return closed(one.id, source=self.name, title=f"Incident {one.id}", reason=reason, version=version)
+
+    def _document(self, one: _Changed) -> Document | Skipped:
+        incident_id, incident = one.id, one.incident
         created_at, resolved_at = (
             f.time_of(incident.get("created_at")),
             f.time_of(incident.get("resolved_at")) or f.time_of(incident.get("last_status_change_at")),
@@ -168,8 +219,14 @@ class PagerDutySource:
             updated_at=last,
             # It tells of everything up to its last word: only an incident after that may be shown it.
             occurred_at=last,
-            version=version,
+            readers=one.verdict.readers,
+            version=one.version,
         )
+
+
+def _read_by(version: str) -> str:
+    """What a version tells of readers; "" for everyone."""
+    return version.partition(_READ_BY)[2]
 
 
 def alert_details(client: PagerDutyClient, incident_id: str, *, background: bool = False) -> tuple[Any, Any]:

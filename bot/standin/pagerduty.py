@@ -150,6 +150,24 @@ class PagerDutyStandIn(Served):
             moment = at or self.clock()
             return self.world.add_change(summary, moment, service=service, details=dict(details or {}), links=links)
 
+    def set_team(self, name: str, *, private: bool = False, members: Sequence[str] = ()) -> str:
+        """A team as it is from now on, with these people in it by name; its id. No webhook tells of it."""
+        with self.world.lock:
+            team = self.world.team(name)
+            team["default_role"] = "none" if private else "manager"
+            self.world.members[team["id"]] = {str(self.world.user(one)["name"]): "responder" for one in members}
+            return str(team["id"])
+
+    def give_service(self, service: str, *teams: str) -> None:
+        """Say which teams a service belongs to from now on. What it has had before stays with the teams it had."""
+        with self.world.lock:
+            self.world.service(service)["teams"] = [reference(self.world.team(name)) for name in teams]
+
+    def forget(self, incident_id: str) -> None:
+        """Leave an incident out of all lists from now on, as PagerDuty does with what was merged or lies too far back."""
+        with self.world.lock:
+            del self.world.incidents[incident_id]
+
     def acknowledge(self, incident_id: str, user: str = "On Call") -> None:
         """Somebody takes it."""
         who, at = self._who(user), self.clock()

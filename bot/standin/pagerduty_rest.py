@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bot.standin.pagerduty_courier import INCIDENT_EVENTS, Courier, Subscription
-from bot.standin.pagerduty_world import World
+from bot.standin.pagerduty_world import World, reference
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -72,6 +72,8 @@ class RestApi:
         #: A read-only key may not enable, ping or create.
         self.read_only = False
         self.limit_per_minute = LIMIT_PER_MINUTE
+        #: Whether a list of teams tells which are private: the schema says so, and its example of a list does not.
+        self.lists_roles = True
         self._window, self._used = 0, 0
 
     def app(self) -> Starlette:
@@ -93,6 +95,9 @@ class RestApi:
             "/services/{id}/change_events": self._service_changes,
             "/services": lambda request: _page(request, "services", list(self.world.services.values())),
             "/services/{id}": lambda request: {"service": _by_id(request, self.world.services.values())},
+            "/teams": lambda request: _page(request, "teams", self._teams()),
+            "/teams/{id}": lambda request: {"team": _by_id(request, self.world.teams.values())},
+            "/teams/{id}/members": self._members,
             "/priorities": lambda request: _page(request, "priorities", list(self.world.priorities.values())),
             "/abilities": lambda _request: {"abilities": ["teams", "urgencies", "preview_incident_alert_split"]},
             "/users/me": _no_user,
@@ -214,6 +219,21 @@ class RestApi:
             if asked in (incident_id, str(incident["incident_number"])):
                 return incident_id
         raise _Answer(404, "Not Found", 2100)
+
+    # -- teams ---------------------------------------------------------------------------------------------------------
+
+    def _teams(self) -> list[dict[str, Any]]:
+        left_out = () if self.lists_roles else ("default_role",)
+        return [
+            {name: told for name, told in team.items() if name not in left_out} for team in self.world.teams.values()
+        ]
+
+    def _members(self, request: Request) -> dict[str, Any]:
+        team = _by_id(request, self.world.teams.values())["id"]
+        whole = "users" in request.query_params.getlist("include[]")
+        found = [(self.world.users[name], role) for name, role in self.world.members[team].items()]
+        shown = [{"user": dict(user) if whole else reference(user), "role": role} for user, role in found]
+        return _page(request, "members", shown)
 
     # -- change events -------------------------------------------------------------------------------------------------
 

@@ -59,7 +59,9 @@ class World:
         self.users: dict[str, dict[str, Any]] = {}
         self.priorities = {name: self._priority(name, words) for name, words in PRIORITIES.items()}
         self.policy = self._resource("escalation_policy", "Default", "escalation_policies")
-        self.team = self._resource("team", "Engineering", "teams")
+        self.teams: dict[str, dict[str, Any]] = {}
+        #: Team id to its members, as the API lists them but for the person, who is named by the key of `users`.
+        self.members: dict[str, dict[str, str]] = {}
 
     # -- resources -----------------------------------------------------------------------------------------------------
 
@@ -95,10 +97,19 @@ class World:
                 acknowledgement_timeout=None,
                 alert_creation="create_alerts_and_incidents",
                 escalation_policy=reference(self.policy),
-                teams=[reference(self.team)],
+                teams=[reference(self.team())],
                 integrations=[],
             )
         return self.services[name]
+
+    def team(self, name: str = "Engineering") -> dict[str, Any]:
+        """The team of that name, made on first use: public, with nobody in it."""
+        if name not in self.teams:
+            made = self._resource(
+                "team", name, "teams", name=name, description=f"All of {name}", default_role="manager"
+            )
+            self.teams[name], self.members[made["id"]] = made, {}
+        return self.teams[name]
 
     def user(self, name: str) -> dict[str, Any]:
         """The person of that name, made on first use."""
@@ -138,7 +149,7 @@ class World:
             "is_mergeable": True,
             "incident_type": {"name": "incident_default"},
             "escalation_policy": reference(self.policy),
-            "teams": [reference(self.team)],
+            "teams": copy.deepcopy(self.service(service)["teams"]),
             "pending_actions": [],
             "acknowledgements": [],
             "alert_grouping": None,
@@ -164,7 +175,7 @@ class World:
             "channel": {"type": "api"},
             "incident": reference(incident),
             "service": incident["service"],
-            "teams": [reference(self.team)],
+            "teams": copy.deepcopy(incident["teams"]),
             "contexts": [],
             **more,
         }
@@ -265,6 +276,11 @@ class World:
             shown["custom_fields"] = copy.deepcopy(self.fields[incident_id])
         if "conference_bridge" in include:
             shown["conference_bridge"] = self.bridges.get(incident_id)
+        if "services" in include:
+            whole = next(
+                (one for one in self.services.values() if one["id"] == shown["service"]["id"]), shown["service"]
+            )
+            shown["service"] = copy.deepcopy(whole)
         if "first_trigger_log_entries" in include:
             shown["first_trigger_log_entry"] = copy.deepcopy(self.log_entries[incident_id][0])
         return shown

@@ -8,12 +8,13 @@ Does: validate every REST answer of the stand-in with jsonschema, look for field
 webhook with the documented example of its type, field by field.
 Does not: commit or copy anything of those sources: they carry no licence (DEPENDENCIES.md section 6).
 
-Five liberties, each because PagerDuty's own examples need it or the schema contradicts itself: null is allowed where a field is described but not declared
+Six liberties, each because PagerDuty's own examples need it or the schema contradicts itself: null is allowed where a field is described but not declared
 nullable; `oneOf` is read as `anyOf` (a reference also fits the full resource); custom field values are plain values, not the
 `{"value": …}` objects the schema draws; `LogEntry` allows "acknowledge_log_entry" and `AcknowledgeLogEntry`, which includes it,
 only "acknowledgement_log_entry", so nothing satisfies both and the first is taken;
 `AnnotateLogEntry` also stands for "status_update_log_entry", the type under which PagerDuty's clients read status updates back and
-which the schema, that has a POST for them and no GET, does not name.
+which the schema, that has a POST for them and no GET, does not name; a team's members may be asked for with `include[]=users`,
+and the schema draws references to them all the same: a whole user fits there too.
 """
 
 from __future__ import annotations
@@ -63,9 +64,12 @@ def check_rest(openapi: dict[str, Any]) -> Iterator[str]:
         http.headers["authorization"] = f"Token token={KEY}"
         incident = next(iter(pagerduty.world.incidents))
         service = next(iter(pagerduty.world.services.values()))["id"]
+        team = pagerduty.set_team("Security", private=True, members=["Ada", "Grace"])
         subscription = next(iter(pagerduty.courier.subscriptions))
         for method, path, status, query in _asked():
-            real = path.replace("{id}", {"/inc": incident, "/ser": service, "/web": subscription}.get(path[:4], ""))
+            real = path.replace(
+                "{id}", {"/inc": incident, "/ser": service, "/tea": team, "/web": subscription}.get(path[:4], "")
+            )
             answer = http.request(method, real, params=query)
             place = f"{method} {path} {status}"
             yield from ([f"{place}: answered {answer.status_code}"] if answer.status_code != status else [])
@@ -83,9 +87,10 @@ def check_rest(openapi: dict[str, Any]) -> Iterator[str]:
 
 
 def _asked() -> list[tuple[str, str, int, dict[str, Any]]]:
-    everything = {"include[]": ["custom_fields", "conference_bridge", "first_trigger_log_entries"]}
+    everything = {"include[]": ["custom_fields", "conference_bridge", "first_trigger_log_entries", "services"]}
     return [
         ("GET", "/incidents", 200, {"total": "true", "limit": 3}),
+        ("GET", "/incidents", 200, {"include[]": ["services"]}),
         ("GET", "/incidents/{id}", 200, {}),
         ("GET", "/incidents/{id}", 200, everything),
         ("GET", "/incidents/{id}/notes", 200, {}),
@@ -97,6 +102,10 @@ def _asked() -> list[tuple[str, str, int, dict[str, Any]]]:
         ("GET", "/change_events", 200, {"total": "true"}),
         ("GET", "/services", 200, {}),
         ("GET", "/services/{id}", 200, {}),
+        ("GET", "/teams", 200, {}),
+        ("GET", "/teams/{id}", 200, {}),
+        ("GET", "/teams/{id}/members", 200, {}),
+        ("GET", "/teams/{id}/members", 200, {"include[]": ["users"]}),
         ("GET", "/priorities", 200, {}),
         ("GET", "/abilities", 200, {}),
         ("GET", "/users/me", 400, {}),
@@ -166,6 +175,8 @@ def _converted(node: Any) -> Any:
         made["anyOf"] = made.pop("oneOf")
     if made.get("enum") == ["acknowledgement_log_entry"]:
         made["enum"] = ["acknowledge_log_entry"]
+    if made.get("enum") == ["user_reference"]:
+        made["enum"] = ["user_reference", "user"]
     if isinstance(made.get("enum"), list) and "annotate_log_entry" in made["enum"]:
         made["enum"] = [*made["enum"], "status_update_log_entry"]
     if isinstance(made.get("$ref"), str):
