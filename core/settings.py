@@ -123,6 +123,10 @@ class Settings(BaseSettings):
         (),
         description="Groups of Confluence that are everyone in your company, for example confluence-users. Unset: no page is open to everyone.",
     )
+    prometheus_readers: Words = Field(
+        ("*",),
+        description="Who may read the alerting rules of a file that does not say in a comment, written as in RUNDOWN_MEDIAWIKI_READERS.",
+    )
     window_days: float = Field(14.0, gt=0, description="Days before an incident in which commits are candidates.")
 
     qdrant_url: str | None = Field(None, description="Qdrant server. Unset: Qdrant's engine inside the process.")
@@ -202,6 +206,7 @@ class Settings(BaseSettings):
         "repos",
         "docs",
         "mediawiki_readers",
+        "prometheus_readers",
         mode="before",
     )
     @classmethod

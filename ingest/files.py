@@ -14,10 +14,11 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from core.access import EVERYONE, group, user
+from core.access import EVERYONE
 from core.model import Document, Tier
 from ingest.concealed import seen_markdown
 from ingest.postmortem import as_time, occurred_at, tier_of
+from ingest.readers import UnclearReaders, principal, readers_in_comment, readers_in_words
 from ingest.sources import Skipped
 
 MAX_BYTES = 2_000_000
@@ -45,10 +46,6 @@ _ATTRIBUTE = re.compile(r"^:!?readers!?:(.*)$", re.MULTILINE | re.IGNORECASE)
 _FIELD = re.compile(r"^:readers:(.*(?:\n[ \t]+\S.*)*)", re.MULTILINE | re.IGNORECASE)
 _META = re.compile(r"<meta\b[^<>]{0,1000}>?", re.IGNORECASE)
 _META_PART = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
-_IN_COMMENT = re.compile(r"""(?:\A|\n|[,;{])[ \t]*["']?readers["']?\s*[:=]""", re.IGNORECASE)
-_COMMENT = re.compile(r"""["']?readers["']?\s*[:=]([^\n]*)""", re.IGNORECASE)
-#: What no list of names holds: other signs between names, a variable, a line that goes on.
-_NO_NAMES = re.compile(r"""[;{}<>|\\"\[\]\n]|\s(?:user|group):""", re.IGNORECASE)
 
 
 class _Refused(Exception):
@@ -98,7 +95,7 @@ def make_document(
             reviewed_at=next((at for name in _REVIEWED if (at := as_time(front.get(name))) is not None), None),
             hidden=hidden,
         )
-    except _Refused as refused:
+    except (_Refused, UnclearReaders) as refused:
         return Skipped(doc_id=doc_id, reason=str(refused))
     except RecursionError:
         return Skipped(doc_id=doc_id, reason="nested deeper than any real page")
@@ -238,7 +235,7 @@ def _readers(front: Mapping[str, Any], outside: str, suffix: str) -> tuple[str, 
     """
     named = [_from_front(front["readers"])] if "readers" in front else []
     values, rest = _named_outside(outside, suffix)
-    named += [_from_words(value) for value in values]
+    named += [readers_in_words(value) for value in values]
     if len({frozenset(readers) for readers in named}) > 1:
         raise _Refused("it names its readers more than once, and not the same")
     if not named and rest:
@@ -251,18 +248,7 @@ def _from_front(value: Any) -> tuple[str, ...]:
         value = value.split(",")
     if not isinstance(value, list) or not all(isinstance(reader, (str, int)) for reader in value):
         raise _Refused("its front matter does not say who may read it: `readers` must be a list of names")
-    return tuple(_principal(str(reader).strip()) for reader in value if str(reader).strip())
-
-
-def _from_words(value: str) -> tuple[str, ...]:
-    """Readers as they stand in a line: names with commas between them, in brackets or not."""
-    words = value.strip()
-    if words.startswith("[") and words.endswith("]"):
-        words = words[1:-1]
-    names = [name.strip().strip("\"'").strip() for name in words.split(",")]
-    if not any(names) or any(_NO_NAMES.search(name) for name in names):
-        raise _Refused("it does not say who may read it: `readers` must be names with commas between them")
-    return tuple(_principal(name) for name in names if name)
+    return tuple(principal(str(reader).strip()) for reader in value if str(reader).strip())
 
 
 def _named_outside(text: str, suffix: str) -> tuple[list[str], bool]:
@@ -271,11 +257,9 @@ def _named_outside(text: str, suffix: str) -> tuple[list[str], bool]:
     values: list[str] = []
     unclear = False
     for start, end in _comments(text):
-        words = text[start:end].strip()
-        if _IN_COMMENT.search(words):
-            found = _COMMENT.fullmatch(words)
-            values += [found[1]] if found else []
-            unclear |= found is None
+        named, clear = readers_in_comment(text[start:end].strip())
+        values += [named] if named is not None else []
+        unclear |= not clear
     pattern = {**dict.fromkeys(_ASCIIDOC, _ATTRIBUTE), **dict.fromkeys(_RST, _FIELD)}.get(suffix)
     values += [found[1] for found in pattern.finditer(text)] if pattern else []
     for tag in _META.finditer(text):
@@ -312,13 +296,3 @@ def _without_code(text: str, suffix: str) -> str:
         kept.append(line if at < _TOP else "" if code else re.sub(r"`[^`\n]*`", "", line))
         at += len(line) + 1
     return text if fence else "\n".join(kept)
-
-
-def _principal(name: str) -> str:
-    """A reader as people write it: an e-mail address, a Slack channel's id, or a group's name."""
-    if name == EVERYONE or re.fullmatch(r"[CG][A-Z0-9]{6,}", name):
-        return name
-    kind, _, rest = name.partition(":")
-    if kind in ("user", "group") and rest:
-        return user(rest) if kind == "user" else group(rest)
-    return user(name) if "@" in name else group(name)

@@ -1,7 +1,8 @@
 """Alerting rules of Prometheus as documents: what an alert means, what it measures, and which page is its runbook.
 
 Does: list every alerting rule below a folder: rule files, PrometheusRule resources, ConfigMaps and Helm values that hold
-them, several YAML documents a file. A rule's own annotations, expression and labels become its text.
+them, several YAML documents a file. A rule's own annotations, expression and labels become its text. A comment in its file,
+`# readers: group:sre, anna@example.org`, says who may read it; a file that names readers in any other way is left out.
 Does not: evaluate expressions, render Helm or jsonnet, ask a running Prometheus, or list recording rules.
 """
 
@@ -16,18 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.access import EVERYONE
 from core.errors import DocumentError, UsageError
 from core.model import Document, Tier
 from core.settings import Settings
 from ingest.files import MAX_BYTES
 from ingest.git_docs import is_repository
+from ingest.readers import UnclearReaders, readers_in_yaml, readers_of
 from ingest.sources import NOTHING, Held, Listed, Skipped
 
 SUFFIXES = (".yaml", ".yml", ".rules")
 #: The same for people.
 READS = "files with alerting rules (.yaml, .yml, .rules)"
 #: Part of every version: raise it when the same rule would become another document.
-_MADE = "rules-1"
+_MADE = "rules-2"
 #: How deep in a file groups are looked for: Helm values hold them five maps down.
 _DEEPEST = 8
 
@@ -66,6 +69,17 @@ class _Refused(Exception):
     """Why a file's rules cannot be read, in words."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """What a file of rules holds."""
+
+    rules: Sequence[_Rule] = ()
+    #: What stands among them but is none.
+    skipped: Sequence[Skipped] = ()
+    #: Who may read them, where the file says so.
+    readers: tuple[str, ...] | None = None
+
+
 def open(rest: str, settings: Settings) -> PrometheusSource:
     """The rules of "prometheus:PATH".
 
@@ -75,6 +89,7 @@ def open(rest: str, settings: Settings) -> PrometheusSource:
     Raises:
         UsageError: no path is given.
         DocumentError: it does not exist, or holds no files.
+        SettingsError: the readers in the settings are no principals.
     """
     if not rest.strip():
         raise UsageError(
@@ -95,7 +110,7 @@ def open(rest: str, settings: Settings) -> PrometheusSource:
             why="it is a bare git repository, which has no files",
             way_out="give a work tree of it: git worktree add FOLDER",
         )
-    return PrometheusSource(path)
+    return PrometheusSource(path, readers=readers_of(settings.prometheus_readers, setting="RUNDOWN_PROMETHEUS_READERS"))
 
 
 class PrometheusSource:
@@ -105,10 +120,11 @@ class PrometheusSource:
 
     Args:
         path: the folder, or one file.
+        readers: who may read the rules of a file that does not say.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
+    def __init__(self, path: Path, *, readers: Sequence[str] = (EVERYONE,)) -> None:
+        self._path, self._readers = path.absolute(), tuple(readers)
 
     @property
     def name(self) -> str:
@@ -176,33 +192,34 @@ class PrometheusSource:
             yield from (Held(doc_id=doc_id) for doc_id in held)
             return
         digest = hashlib.sha256(data).hexdigest()[:24]
-        if held and set(held.values()) == {_version(digest, len(held))}:
+        if held and set(held.values()) == {self._version(digest, len(held))}:
             yield from (Held(doc_id=doc_id) for doc_id in held)
             return
         try:
-            rules, skipped = _rules(path, data)
-        except _Refused as refused:
+            made = _rules(path, data)
+        except (_Refused, UnclearReaders) as refused:
             yield Skipped(doc_id=path, reason=str(refused))
             return
-        yield from skipped
+        yield from made.skipped
         # A file with something to tell of is read each time, so that every report tells it.
-        version = None if skipped else _version(digest, len(rules))
-        for doc_id, rule in zip(_ids(path, rules), rules, strict=True):
-            yield _document(doc_id, rule, source=self.name, version=version)
+        version = None if made.skipped else self._version(digest, len(made.rules))
+        readers = self._readers if made.readers is None else made.readers
+        for doc_id, rule in zip(_ids(path, made.rules), made.rules, strict=True):
+            yield _document(doc_id, rule, source=self.name, readers=readers, version=version)
+
+    def _version(self, digest: str, rules: int) -> str:
+        """A file's bytes, who reads what does not say, and how many documents it makes: with one missing, nothing is as it was."""
+        return " ".join((_MADE, digest, str(rules), *(one for one in self._readers if self._readers != (EVERYONE,))))
 
 
-def _version(digest: str, rules: int) -> str:
-    """A file's bytes, and how many documents it makes: with one of them missing, nothing of the file is as it was."""
-    return f"{_MADE} {digest} {rules}"
+def _rules(path: str, data: bytes) -> _File:
+    """The alerting rules of a file, and who may read them.
 
-
-def _rules(path: str, data: bytes) -> tuple[list[_Rule], list[Skipped]]:
-    """The alerting rules of a file, and what stands among them but is none.
-
-    A YAML file that has nothing to do with rules gives neither.
+    A YAML file that has nothing to do with rules gives nothing.
 
     Raises:
         _Refused: it has, and cannot be read.
+        UnclearReaders: it names readers in a way that is not understood.
     """
     import yaml
 
@@ -210,13 +227,14 @@ def _rules(path: str, data: bytes) -> tuple[list[_Rule], list[Skipped]]:
         raise _Refused(f"{len(data) / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:g}")
     text = data.decode("utf-8", errors="replace").removeprefix("\ufeff")
     if not _PERHAPS.search(text):  # most YAML beside rules: parsing it all takes a second for each 200 files
-        return [], []
+        return _File()
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = [group for part in yaml.load_all(text, Loader=loader) for group in _groups(part, _DEEPEST, set())]
+        parts = list(yaml.load_all(text, Loader=loader))
+        found = [group for part in parts for group in _groups(part, _DEEPEST, set())]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if not _is_about_rules(path, text):
-            return [], []
+            return _File()
         raise _Refused(_why_unreadable(text, error)) from error
     if not found and _OLD.search(text):
         raise _Refused(_OLD_RULES)
@@ -230,7 +248,7 @@ def _rules(path: str, data: bytes) -> tuple[list[_Rule], list[Skipped]]:
                 rules.append(made)
             elif made:
                 skipped.append(Skipped(doc_id=f"{path}#{name}/{index}", reason=made))
-    return rules, skipped
+    return _File(rules=rules, skipped=skipped, readers=readers_in_yaml(text, [parts, found]) if found else None)
 
 
 def _groups(value: Any, depth: int, seen: set[int]) -> Iterator[Mapping[str, Any]]:
@@ -310,7 +328,7 @@ def _ids(path: str, rules: Sequence[_Rule]) -> list[str]:
     return numbered
 
 
-def _document(doc_id: str, rule: _Rule, *, source: str, version: str | None) -> Document:
+def _document(doc_id: str, rule: _Rule, *, source: str, readers: tuple[str, ...], version: str | None) -> Document:
     return Document(
         id=doc_id,
         source=source,
@@ -318,6 +336,7 @@ def _document(doc_id: str, rule: _Rule, *, source: str, version: str | None) -> 
         text=_told(rule),
         tier=Tier.ALERT,
         service=next((word for name in _SERVICE if (word := rule.labels.get(name)) and "{{" not in word), None),
+        readers=readers,
         version=version,
         runbook_url=_runbook(rule),
     )

@@ -372,3 +372,67 @@ def test_templates_are_readable(template: str, words: str):
 def test_metrics_are_read_off_an_expression(expr: str, names: tuple[str, ...]):
     """Not functions, labels, keywords, numbers or what stands in strings and comments."""
     assert metric_names(dedent(expr)) == names
+
+
+# -- who may read them ---------------------------------------------------------------------------------------------------
+
+SRE = ("group:sre",)
+UNCLEAR = "it names readers"
+
+
+@pytest.mark.parametrize(
+    ("text", "readers"),
+    [
+        (RULES, ("*",)),
+        (f"# readers: group:sre\n{RULES}", SRE),
+        (f"#readers = [sre, Anna@example.org]\n{RULES}", ("group:sre", "user:anna@example.org")),
+        (f"{RULES}\n## Readers: sre # and nobody else\n", SRE),
+        (RULES.replace("name: kafka", "name: kafka # readers: C0123456"), ("C0123456",)),
+        (f"# readers: sre\n{RULES}---\n# readers: group:sre\n{RULES}", SRE),
+        (f"# readers: sre\n{RULES}---\n# readers: ops\n{RULES}", "it names its readers more than once"),
+        (f"# readers:\n#   - sre\n{RULES}", "it does not say who may read it"),
+        (f"# readers: {{{{ team }}}}\n{RULES}", "it does not say who may read it"),
+        (f"# title: x, readers: sre\n{RULES}", UNCLEAR),
+        (f"# **Readers:** sre\n{RULES}", UNCLEAR),
+        (f"readers: [sre]\n{RULES}", UNCLEAR),
+        (RULES.replace("severity: critical", "readers: sre"), UNCLEAR),
+        (RULES.replace("A broker's disk is full.", "'Two readers: both wait.'"), ("*",)),
+        (f"# Its readers are the database's.\n{RULES}", ("*",)),
+    ],
+)  # fmt: skip
+def test_a_comment_says_who_may_read_a_files_rules(rules: Path, text: str, readers: tuple[str, ...] | str):
+    """Anywhere in the file, for all of it; a file that names readers in another way is left out, and says so."""
+    put(rules, "kafka.yml", text)
+
+    found = list(PrometheusSource(rules).documents())
+
+    told = {item.readers if isinstance(item, Document) else item.reason for item in found}
+    assert len(told) == 1
+    assert told == {readers} if isinstance(readers, tuple) else told.pop().startswith(readers)
+    assert all(isinstance(item, Document) == isinstance(readers, tuple) for item in found)
+
+
+def test_a_comment_in_a_config_map_counts(rules: Path):
+    """It is in the file, though in a text of it."""
+    put(rules, "map.yaml", f"kind: ConfigMap\ndata:\n  a.yml: |\n{indent('# readers: sre' + chr(10) + RULES, '    ')}")
+
+    assert one(rules).readers == SRE
+
+
+@pytest.mark.parametrize(("text", "readers"), [(RULES, ("group:sre", "C0123456")), (f"# readers: *\n{RULES}", ("*",))])
+def test_the_settings_name_who_reads_what_does_not_say(rules: Path, text: str, readers: tuple[str, ...]):
+    """Written as a wiki's readers are; a file's own word wins."""
+    put(rules, "kafka.yml", text)
+    source = open_prometheus(str(rules), read_settings(prometheus_readers=("Group:SRE", "C0123456")))
+
+    assert [item.readers for item in source.documents() if isinstance(item, Document)] == [readers]
+
+
+def test_other_readers_in_the_settings_are_another_version(rules: Path):
+    """The files are as they were, and yet nothing of them is."""
+    put(rules, "kafka.yml")
+    held = versions(rules)
+
+    (item,) = PrometheusSource(rules, readers=SRE).documents(held)
+
+    assert (isinstance(item, Document), listed(rules, held)) == (True, dict.fromkeys(held, "held"))
