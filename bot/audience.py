@@ -1,7 +1,8 @@
 """Who will see what stands in a channel: its people, and what each of them is as a reader of documents.
 
 Does: ask Slack who is in a channel, who of them is a guest or from another company, their e-mail addresses and user groups; keep
-the answers for seconds, so that somebody who joins or leaves counts within a minute even where no event told of it.
+the answers for seconds, so that whatever changes counts within a minute even where no event told of it; forget them at once where
+one does.
 Does not: decide what may be shown (`gate.py`), or post.
 
 Whatever cannot be known denies:
@@ -23,7 +24,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -42,18 +43,21 @@ K = TypeVar("K")
 V = TypeVar("V")
 Json = dict[str, Any]
 
-#: Seconds for which Slack's word on a channel or on groups is taken as known, and for which it stands when Slack falls silent.
+#: Seconds for which Slack's word on a channel, on groups or on a person is taken as known, and for which it stands when Slack
+#: falls silent. A channel's audience may rest on a person read so long before it, and is looked at every 15 s: 55 s in all.
 FRESH_S, STALE_S = 20.0, 45.0
-#: Seconds for which a person's address and standing are: people change companies less often than channels.
-PERSON_S = 300.0
 #: Seconds for which Slack's list of our channels is: which are public, which are shared with another company.
 PLACES_S = 10.0
 #: Refusals that mean that the workspace's plan has no user groups.
 NO_GROUPS = ("plan_upgrade_required", "paid_teams_only")
 #: Channels and people remembered; the oldest go first.
 MOST_CHANNELS, MOST_PEOPLE = 2_000, 20_000
-#: With more strangers than this, the whole directory is read by pages rather than each by a call of their own.
-BULK = 30
+#: With more people to ask about than this, or more of them in a minute than that, the whole directory is read by pages rather than
+#: each by a call of their own: of these Slack allows a hundred a minute.
+BULK, INFO_PER_MIN = 25, 75
+#: People to a page of the directory, and pages read in a minute, of the twenty that Slack allows. Where it has more than five
+#: pages, people are asked about less often: 4 s for each page.
+PAGE, PAGES_PER_MIN = 1000, 15
 #: The most a look-up waits for a window that Slack has closed: a card that waits longer is worse than one without documents.
 PATIENCE_S = 15.0
 
@@ -68,6 +72,8 @@ class Person:
     #: "nobody" reads nothing and needs nobody's leave: a bot, or an account that was closed.
     standing: Standing
     email: str | None = None
+    #: When Slack said so, by the clock of `Audiences`.
+    at: float = float("-inf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,19 @@ class Present:
     gaps: tuple[str, ...] = ()
     #: Whether Slack told all there is to know. If not it is worth asking again.
     known: bool = True
+    #: The age of the oldest of Slack's words behind it but for the list of who is in the channel, as a time of our clock.
+    at: float = float("-inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Groups:
+    """Slack's user groups."""
+
+    #: Their people, by principal.
+    people: Mapping[str, frozenset[str]]
+    at: float
+    #: What is missing for want of them.
+    gaps: tuple[str, ...] = ()
 
 
 NOBODY = Audience(people=frozenset())
@@ -119,6 +138,12 @@ class Recent(Generic[K, V]):
         with self._lock:
             self._held.pop(key, None)
 
+    def drop_where(self, unfit: Callable[[K, V], bool]) -> None:
+        """Forget those of which this is true."""
+        with self._lock:
+            for key in [key for key, (_, value) in self._held.items() if unfit(key, value)]:
+                del self._held[key]
+
 
 class Audiences:
     """The people of one workspace. Safe to share between threads.
@@ -134,18 +159,24 @@ class Audiences:
         self._share = settings.share_with_guests
         self._named = {group(name): [email.strip().lower() for email in held] for name, held in settings.groups.items()}
         self._channels: Recent[str, Present] = Recent(MOST_CHANNELS, clock)
+        self._members: Recent[str, tuple[str, ...]] = Recent(MOST_CHANNELS, clock)
         self._places: Recent[None, dict[str, Json]] = Recent(1, clock)
         self._people: Recent[str, Person] = Recent(MOST_PEOPLE, clock)
-        self._groups: Recent[None, Mapping[str, frozenset[str]]] = Recent(1, clock)
+        self._groups: Recent[None, _Groups] = Recent(1, clock)
         self._us: Json = {}
+        #: Seconds for which what the directory told is taken as known: more than `FRESH_S` where it is long.
+        self._listed_s = FRESH_S
+        #: When people were asked about one by one, lately.
+        self._asked: deque[float] = deque()
+        self._counting, self._directory = threading.Lock(), threading.Lock()
 
     def of_channel(self, channel: str, *, within_s: float = FRESH_S) -> Present:
         """Who sees what is posted in a channel, also in a direct one.
 
         Args:
-            within_s: how old Slack's word on who is in it may be; 0 to ask now.
+            within_s: how old Slack's list of who is in it may be; 0 to ask now. What each of them is, is never older than usual.
         """
-        return self._lately(channel, lambda: self._ask_channel(channel), within_s)
+        return self._lately(channel, lambda: self._ask_channel(channel, within_s), min(within_s, FRESH_S))
 
     def of_person(self, person: str, *, fresh: bool = False) -> Present:
         """Somebody alone, by their Slack id: what they see in a direct message."""
@@ -165,7 +196,23 @@ class Audiences:
 
     def forget(self, channel: str) -> None:
         """Somebody came or went: ask Slack again."""
+        self._members.drop(channel)
         self._channels.drop(channel)
+
+    def heed(self, event: Json) -> None:
+        """Slack tells that an account or a user group changed: what rested on it is asked again. Costs no call.
+
+        Args:
+            event: one of `bot.slack_edge.OF_PEOPLE`, as Slack sends it.
+        """
+        if str(event.get("type")).startswith("subteam_"):
+            self._groups.drop(None)
+            self._channels.drop_where(lambda key, present: True)
+            return
+        account = event.get("user")
+        person = str(account.get("id") if isinstance(account, dict) else account)
+        self._people.drop(person)
+        self._channels.drop_where(lambda key, present: key == person or person in present.people)
 
     def direct_channel(self, person: str) -> str:
         """The id of somebody's direct channel with us, made if there is none.
@@ -195,17 +242,21 @@ class Audiences:
         if found.known:
             self._channels.put(key, found, at=asked_at)
             return found
-        return (self._channels.get(key, STALE_S) if within_s else None) or found
+        before = self._channels.get(key, STALE_S) if within_s else None
+        return before if before is not None and self._clock() - before.at <= STALE_S else found
 
-    def _ask_channel(self, channel: str) -> Present:
-        about = self._about(channel)
-        ids = self._pages("conversations.members", "members", channel=channel, limit=1000)
-        people = [person for person in self._read(ids) if person.standing != "nobody"]
+    def _ask_channel(self, channel: str, within_s: float) -> Present:
+        about, asked_at = self._about(channel), self._clock()
+        accounts = self._read(
+            one for one in self._members_of(channel, within_s) if one != self._ourselves().get("user_id")
+        )
+        people = [person for person in accounts if person.standing != "nobody"]
         if about.get("is_im"):
             return self._ask_person(people[0].id) if len(people) == 1 else UNKNOWN
-        groups, gaps = self._groups_now()
+        groups = self._groups_now()
+        gaps = list(groups.gaps)
         public, shared = _public(about), _shared(about)
-        readers = [self._principals(person, groups) | self._here(person, channel) for person in people]
+        readers = [self._principals(person, groups.people) | self._here(person, channel) for person in people]
         if public:
             anybody = frozenset((EVERYONE, channel, *self._open_groups()))
             readers = [anybody, *(principals for principals in readers if not principals >= anybody)]
@@ -217,7 +268,16 @@ class Audiences:
             people=frozenset(person.id for person in people),
             gaps=tuple(dict.fromkeys(gaps)),
             known=all(person.standing != "unknown" for person in people),
+            at=min((asked_at - PLACES_S, groups.at, *(person.at for person in accounts))),
         )
+
+    def _members_of(self, channel: str, within_s: float) -> tuple[str, ...]:
+        known = self._members.get(channel, within_s) if within_s else None
+        if known is None:
+            asked_at = self._clock()
+            known = tuple(self._pages("conversations.members", "members", channel=channel, limit=1000))
+            self._members.put(channel, known, at=asked_at)
+        return known
 
     def _about(self, channel: str) -> Json:
         """What kind of channel it is. All that we are in are asked about in one call: there may be hundreds of incidents."""
@@ -234,18 +294,19 @@ class Audiences:
         (person,) = self._read([person_id], fresh=fresh)
         if person.standing == "nobody":
             return Present(audience=NOBODY)
-        groups, gaps = self._groups_now()
-        principals = self._principals(person, groups)
+        groups = self._groups_now()
+        principals, asked_at = self._principals(person, groups.people), self._clock()
         if person.standing in ("own", "guest"):
             about = {"user": person.id, "types": "public_channel,private_channel", "limit": 900}
             mine = self._pages("users.conversations", "channels", **about)
             principals |= {str(channel["id"]) for channel in mine}
-        gaps += self._gaps([person], public=False, shared=False)
+        gaps = [*groups.gaps, *self._gaps([person], public=False, shared=False)]
         return Present(
             audience=Audience(people=frozenset((principals,))),
             people=frozenset((person.id,)),
             gaps=tuple(gaps),
             known=person.standing != "unknown",
+            at=min(asked_at, groups.at, person.at),
         )
 
     def _gaps(self, people: Collection[Person], *, public: bool, shared: bool) -> list[str]:
@@ -284,74 +345,90 @@ class Audiences:
     def _here(self, person: Person, channel: str) -> frozenset[str]:
         return frozenset((channel,)) if person.standing in ("own", "guest") else frozenset()
 
-    def _groups_now(self) -> tuple[Mapping[str, frozenset[str]], list[str]]:
-        """Slack's user groups with their members, and what is missing for want of them."""
+    def _groups_now(self) -> _Groups:
+        """Slack's user groups with their members."""
         known = self._groups.get(None, FRESH_S)
         if known is not None:
-            return known, []
+            return known
         asked_at = self._clock()
         try:
             answer = self._slack.call("usergroups.list", include_users=True)
         except SlackRefused as error:
             if error.code in NO_GROUPS:
-                return {}, []
+                return _Groups(people={}, at=asked_at)
             log.warning("cannot read Slack's user groups: %s", error)
-            stale = self._groups.get(None, STALE_S)
-            return stale or {}, [] if stale is not None else [_GROUPS]
-        found = {
+            return self._groups.get(None, STALE_S) or _Groups(people={}, at=asked_at, gaps=(_GROUPS,))
+        people = {
             group(str(item["handle"])): frozenset(item.get("users") or ())
             for item in answer["usergroups"]
             if not item.get("is_external") and not item.get("date_delete")
         }
+        found = _Groups(people=people, at=asked_at)
         self._groups.put(None, found, at=asked_at)
-        return found, []
+        return found
 
     # -- people --------------------------------------------------------------------------------------------------
 
     def _read(self, ids: Iterable[str], *, fresh: bool = False) -> list[Person]:
         """Each account; one that Slack does not tell of is "unknown"."""
         ids = list(dict.fromkeys(ids))
-        held = {one: None if fresh else self._people.get(one, PERSON_S) for one in ids}
-        missing = [one for one, person in held.items() if person is None]
-        bulk = len(missing) > BULK
-        if bulk:
-            self._read_directory(set(missing))
-        for one in missing:
-            held[one] = (self._people.get(one, FRESH_S) if bulk else None) or self._read_one(one)
-        return [person for person in held.values() if person is not None]
+        held = {} if fresh else self._lately_read(ids, FRESH_S)
+        if self._are_many(len(ids) - len(held)):
+            with self._directory:  # whoever waited finds what the one before has read
+                held = self._lately_read(ids, self._listed_s)
+                missing = set(ids) - held.keys()
+                if self._are_many(len(missing)):
+                    self._read_directory(missing)
+                    held = self._lately_read(ids, self._listed_s)
+        return [held.get(one) or self._read_one(one) for one in ids]
+
+    def _lately_read(self, ids: Iterable[str], within_s: float) -> dict[str, Person]:
+        found = ((one, self._people.get(one, within_s)) for one in ids)
+        return {one: person for one, person in found if person is not None}
+
+    def _are_many(self, missing: int) -> bool:
+        """Whether so many people are too many to ask about one by one."""
+        with self._counting:
+            while self._asked and self._asked[0] < self._clock() - 60.0:
+                self._asked.popleft()
+            return missing > BULK or (missing > 0 and len(self._asked) + missing > INFO_PER_MIN)
 
     def _read_one(self, person_id: str) -> Person:
         asked_at = self._clock()
+        with self._counting:
+            self._asked.append(asked_at)
         try:
-            found = self._person(self._slack.call("users.info", user=person_id)["user"])
+            found = self._person(self._slack.call("users.info", user=person_id)["user"], asked_at)
         except SlackRefused as error:
             if error.ambiguous or error.retry_after_s or error.code in PASSING:
                 raise  # nobody else could be read either
             log.warning("Slack does not tell who %s is: %s", person_id, error)
             hidden = error.code in ("user_not_visible", "user_not_found")  # as it answers for another company's people
-            return Person(id=person_id, standing="outsider" if hidden else "unknown")
+            return Person(id=person_id, standing="outsider" if hidden else "unknown", at=asked_at)
         self._people.put(person_id, found, at=asked_at)
         return found
 
     def _read_directory(self, wanted: set[str]) -> None:
-        """Keep what the directory tells of them; it leaves out other companies' people."""
-        cursor = None
-        while wanted:
+        """Keep what the directory tells of them, and of all others we know; it leaves out other companies' people."""
+        cursor, pages = None, 0
+        while wanted or pages < PAGES_PER_MIN:
             asked_at = self._clock()
             try:
-                page = self._slack.call("users.list", limit=500, cursor=cursor)
+                page = self._slack.call("users.list", limit=PAGE, cursor=cursor)
             except SlackRefused as error:
                 log.warning("cannot read Slack's directory: %s", error)
                 return
+            pages += 1
+            self._listed_s = max(FRESH_S, pages * 60.0 / PAGES_PER_MIN)
             for account in page["members"]:
-                if account["id"] in wanted:
+                if account["id"] in wanted or self._people.get(account["id"], float("inf")) is not None:
+                    self._people.put(account["id"], self._person(account, asked_at), at=asked_at)
                     wanted.discard(account["id"])
-                    self._people.put(account["id"], self._person(account), at=asked_at)
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return
 
-    def _person(self, account: Json) -> Person:
+    def _person(self, account: Json, at: float) -> Person:
         """An account as Slack shows it. What it does not say counts against it."""
         email = (account.get("profile") or {}).get("email")
         confirmed = isinstance(email, str) and "@" in email and account.get("is_email_confirmed", True)
@@ -363,16 +440,21 @@ class Audiences:
         elif account.get("is_restricted") or account.get("is_ultra_restricted"):
             standing = "guest"
         address = str(email).strip().lower() if confirmed and standing in ("own", "guest") else None
-        return Person(id=str(account["id"]), standing=standing, email=address)
+        return Person(id=str(account["id"]), standing=standing, email=address, at=at)
 
     def _is_ours(self, account: Json) -> bool:
         """Whether an account belongs to our workspace, or to another one of our own organisation."""
+        us = self._ourselves()
+        organisation = (account.get("enterprise_user") or {}).get("enterprise_id")
+        if us.get("enterprise_id") and organisation == us["enterprise_id"]:
+            return True
+        return bool(account.get("team_id")) and account["team_id"] == us.get("team_id")
+
+    def _ourselves(self) -> Json:
+        """Our own account and workspace, asked once."""
         if not self._us:
             self._us = self._slack.call("auth.test")
-        organisation = (account.get("enterprise_user") or {}).get("enterprise_id")
-        if self._us.get("enterprise_id") and organisation == self._us["enterprise_id"]:
-            return True
-        return bool(account.get("team_id")) and account["team_id"] == self._us.get("team_id")
+        return self._us
 
     def _pages(self, method: str, field: str, **args: Any) -> list[Any]:
         found: list[Any] = []

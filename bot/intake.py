@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from core.store import Store
 
@@ -23,10 +23,23 @@ class Intake:
     Args:
         store: where they are kept.
         wake: told the row id of each new request. It may fail: a sweep finds what it missed.
+        heed: told what is of no use later, and is not kept: Slack's word that somebody's account changed. It must not wait.
     """
 
-    def __init__(self, store: Store, wake: Callable[[int], None]) -> None:
-        self._store, self._wake = store, wake
+    def __init__(
+        self,
+        store: Store,
+        wake: Callable[[int], None],
+        heed: Callable[[dict[str, Any]], None] = lambda event: None,
+    ) -> None:
+        self._store, self._wake, self._heed = store, wake, heed
+
+    def heed(self, event: dict[str, Any]) -> None:
+        """Pass on an event that is not kept. Losing it does no harm: whoever is told also looks by themselves."""
+        try:
+            self._heed(event)
+        except Exception:
+            log.exception("could not heed a Slack event of type %s", event.get("type"))
 
     def accept(self, *, source: Source, event_id: str, kind: str, raw: bytes) -> bool:
         """Keep one request.

@@ -121,7 +121,7 @@ class Server:
         # One a source: of two services that are read for the first time, neither holds up what a folder closed.
         workers = max(self.settings.sync_workers, len(self._document_specs()))
         self.syncs = SyncQueue(self._sync_source, workers=workers, worker=self.settings.worker)
-        self.intake = Intake(self.store, self.workflow.wake)
+        self.intake = Intake(self.store, self.workflow.wake, self.audiences.heed)
         self.poller = self._make_poller()
         desk = Desk(
             store=self.store,

@@ -210,7 +210,9 @@ class SocketEdge:
         """Keep one envelope, then acknowledge it. Without the acknowledgement Slack sends it again."""
         try:
             received = read(json.dumps(frame.get("payload")).encode(), JSON)
-            if received.wanted:
+            if received.of_people:
+                self._intake.heed(received.payload["event"])
+            elif received.wanted:
                 keep(self._intake, received)
         except Unreadable as error:
             log.warning("acknowledged and dropped an envelope of type %r: %s", frame.get("type"), error)

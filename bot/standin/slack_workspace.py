@@ -203,8 +203,27 @@ class Workspace:
             known = next((group for group in self.groups if group.handle == handle), None)
             if known is None:
                 self.groups.append(UserGroup(id=f"S{next(self._numbers):08X}", handle=handle, users=people))
-            else:
-                known.users = people
+                return
+            before, known.users = known.users, people
+            added, removed = (
+                [one for one in new if one not in old] for new, old in ((people, before), (before, people))
+            )
+            about = {"subteam_id": known.id, "team_id": self.team, "event_ts": self.next_ts()}
+            delta = {"added_users": added, "removed_users": removed}
+            counts = {f"{name}_count": str(len(people)) for name, people in delta.items()}
+            self._notify({"type": "subteam_members_changed", **about, **delta, **counts})
+            self._notify({"type": "subteam_updated", "subteam": known.to_json(users=True), "event_ts": self.next_ts()})
+
+    def set_account(self, name: str, **changed: Any) -> None:
+        """Change somebody's account, as an admin or they themselves would: `guest`, `email`, `confirmed`, `deactivated`."""
+        with self.changed:
+            user = self.user(name)
+            guest = user.guest
+            for field_name, value in changed.items():
+                setattr(user, field_name, value)
+            kind = "user_guest_status_changed" if user.guest != guest else "user_profile_changed"
+            account = user.to_json(self.team, email=True)
+            self._notify({"type": kind, "user": account, "cache_ts": int(time.time()), "event_ts": self.next_ts()})
 
     def user(self, name_or_id: str) -> User:
         """A person by id or name."""

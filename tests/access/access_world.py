@@ -124,6 +124,8 @@ class World:
         for dispatch in list(self.slack.dispatches):
             body, content_type = http_body(dispatch.kind, dispatch.payload)
             received = read(body, content_type if content_type != FORM else FORM)
+            if received.of_people:
+                self.audiences.heed(received.payload["event"])
             if received.wanted:
                 row_id, fresh = self.store.receive(
                     source="slack", event_id=received.event_id, kind=received.kind, raw=received.pack()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from access_world import World
 
-from bot.audience import BULK, FRESH_S, PERSON_S, STALE_S
+from bot.audience import BULK, FRESH_S, INFO_PER_MIN, PAGES_PER_MIN, STALE_S
 from bot.standin.slack import Fault
 
 SLACK_IS_DOWN = Fault(how="status", status=503)
@@ -110,7 +110,7 @@ def test_a_guest_reads_what_names_them_and_a_stranger_does_not(slack, make):
     account(slack, "ben").guest = "multi"
     guest = [reads(world, room, *readers) for readers in named]
     account(slack, "ben").team = "T0OTHER"
-    world.pass_time(PERSON_S + 1)
+    world.pass_time(FRESH_S + 1)
 
     assert (guest, [reads(world, room, *readers) for readers in named]) == ([True] * 3, [False] * 3)
 
@@ -199,6 +199,12 @@ CHANGES = {
         False,
     ),
     "a group loses somebody": (("ana",), lambda slack, room: slack.workspace.set_group("sre", []), True, False),
+    "somebody changes company": (
+        ("ana",),
+        lambda slack, room: setattr(account(slack, "ana"), "team", "T0"),
+        True,
+        False,
+    ),
 }
 
 
@@ -226,7 +232,7 @@ def test_an_event_counts_at_once(slack, world, people, act):
 
 
 def test_a_question_a_minute_asks_slack_little(slack, world):
-    """A channel within its seconds costs no call; one after them costs no call a person."""
+    """A channel within its seconds costs no call; one after them costs a few, and one a person."""
     room = private(slack, "ana", "ben")
     world.audiences.of_channel(room)
     slack.calls.clear()
@@ -237,7 +243,7 @@ def test_a_question_a_minute_asks_slack_little(slack, world):
 
     assert (nothing, sorted(call.method for call in slack.calls)) == (
         0,
-        ["conversations.members", "usergroups.list", "users.conversations"],
+        ["conversations.members", "usergroups.list", "users.conversations", "users.info", "users.info"],
     )
 
 
@@ -272,3 +278,99 @@ def test_only_a_public_channel_of_the_company_alone_is_public(slack, world):
     places = [slack.workspace.channel("general").id, private(slack, "ana"), shared.id, "C0NOWHERE1"]
 
     assert [world.audiences.is_public(place) for place in places] == [True, False, False, False]
+
+
+PEOPLE = {
+    "becomes a guest": {"guest": "multi"},
+    "changes their address": {"email": "ana@elsewhere.example"},
+    "no longer has it confirmed": {"confirmed": False},
+}
+
+
+@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("changed", PEOPLE.values(), ids=PEOPLE)
+def test_what_somebody_is_counts_at_once_by_its_event_and_soon_without(slack, world, changed, heard):
+    """A guest is not everyone in the company, and an address that is no longer theirs names somebody else."""
+    room, reader = private(slack, "ana"), "*" if "guest" in changed else "user:ana@example.org"
+    first = reads(world, room, reader)
+    slack.workspace.set_account("ana", **changed)
+    if heard:
+        world.handle()
+    else:
+        slack.dispatches.clear()
+        world.pass_time(FRESH_S + 1)
+
+    assert (first, reads(world, room, reader)) == (True, False)
+
+
+def test_who_left_a_group_is_not_of_it_at_once_by_the_event(slack, world):
+    """Also in a channel that was asked about this very second."""
+    slack.workspace.set_group("sre", ["ana"])
+    room = private(slack, "ana")
+    first = reads(world, room, "group:sre")
+    slack.workspace.set_group("sre", ["ben"])
+    world.handle()
+
+    assert (first, reads(world, room, "group:sre")) == (True, False)
+
+
+def test_an_event_of_a_stranger_costs_nothing(slack, world):
+    """Profiles of a large company change all day."""
+    room = private(slack, "ana")
+    world.handle()
+    world.audiences.of_channel(room)
+    slack.calls.clear()
+    slack.workspace.set_account("ben", email="ben@elsewhere.example")
+    world.handle()
+    world.audiences.of_channel(room)
+
+    assert slack.calls == []
+
+
+def test_no_word_of_slacks_is_older_than_a_minute_when_it_falls_silent(slack, world):
+    """A channel asked about on the last second of a person's word stands no longer than that word may."""
+    room = private(slack, "ana")
+    world.audiences.of_person(slack.user("ana"))
+    world.pass_time(FRESH_S - 1)
+    answers = [reads(world, room, "*")]
+    for method in ("conversations.members", "users.info", "users.list", "users.conversations"):
+        slack.fault(method, SLACK_IS_DOWN, times=99)
+    for seconds in (STALE_S - FRESH_S, 2):
+        world.pass_time(seconds)
+        answers.append(reads(world, room, "*"))
+
+    assert answers == [True, True, False]
+
+
+def test_many_small_channels_do_not_ask_about_each_person(slack, world):
+    """Past what Slack allows in a minute the directory is read instead, once for all of them."""
+    rooms = []
+    for number in range(12):
+        people = [f"p{number}-{one}" for one in range(10)]
+        rooms.append(slack.add_channel(f"inc-{number}", private=True, members=[slack.bot, *people]))
+    for _ in range(3):
+        slack.calls.clear()
+        for room in rooms:
+            assert reads(world, room, "*")
+        world.pass_time(FRESH_S + 1)
+
+    assert (len(slack.called("users.info")) <= INFO_PER_MIN, len(slack.called("users.list"))) == (True, 1)
+
+
+def test_a_long_directory_is_read_no_more_often_than_slack_allows(slack, world, monkeypatch):
+    """People of many channels are then asked about less often; those of one small channel as ever."""
+    monkeypatch.setattr("bot.audience.PAGE", 5)
+    people = [f"p{number}" for number in range(BULK + 5)]
+    large = private(slack, *people)
+    small = slack.add_channel("small", private=True, members=[slack.bot, "ana"])
+    pages = 1 + len(slack.workspace.users) // 5
+    world.audiences.of_channel(large)
+    world.pass_time(FRESH_S + 1)
+    slack.calls.clear()
+    world.audiences.of_channel(large)
+    again = len(slack.called("users.list"))
+    world.audiences.of_channel(small)
+    world.pass_time(pages * 60 / PAGES_PER_MIN)
+    world.audiences.of_channel(large)
+
+    assert (again, len(slack.called("users.list")) > 0, len(slack.called("users.info"))) == (0, True, 1)

@@ -44,7 +44,9 @@ class Edge:
         self.store, self.metrics, self.down = store, Metrics(), False
         self.woken: list[int] = []
         self.endpoint = SlackEndpoint(self, signing_secret=SECRET, metrics=self.metrics, clock=lambda: NOW)
-        self._intake = Intake(store, self.woken.append)
+        self.heeded: list[dict] = []
+        self._intake = Intake(store, self.woken.append, self.heeded.append)
+        self.heed = self._intake.heed
 
         async def events(request):
             return await self.endpoint(request)
@@ -485,3 +487,22 @@ def test_the_stand_in_delivers_over_http_until_acknowledged(edge):
         "event_callback",
         "slash_command",
     ]
+
+
+@pytest.mark.parametrize("kind", ["user_guest_status_changed", "user_profile_changed", "subteam_members_changed"])
+def test_that_an_account_changed_is_heeded_and_not_kept(edge, kind):
+    """A large company's profiles change all day, and whoever is told asks Slack anyway."""
+    event = {"type": kind, "user": {"id": "U1"}}
+    body = json.dumps({"type": "event_callback", "event_id": "Ev2", "team_id": "T1", "event": event}).encode()
+
+    assert (edge.post_signed(body)[0], edge.post(body)[0]) == (200, 401)
+    assert (edge.heeded, edge.kept()) == ([event], [])
+
+
+def test_who_heeds_an_event_cannot_fail_the_request(edge):
+    """Slack would send it again, three times."""
+    edge._intake = Intake(edge.store, edge.woken.append, lambda event: event["nothing"])
+    edge.heed = edge._intake.heed
+    body = json.dumps({"type": "event_callback", "event_id": "Ev3", "event": {"type": "subteam_updated"}}).encode()
+
+    assert edge.post_signed(body)[0] == 200

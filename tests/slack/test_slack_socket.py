@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bot.intake import Intake
-from bot.slack_edge import unpack
+from bot.slack_edge import OF_PEOPLE, unpack
 from bot.socket_mode import SocketEdge
 from bot.standin.slack import Fault
 from core.errors import StoreError
@@ -19,7 +19,8 @@ class Guarded(Intake):
     """The real intake, over a store that can be taken away."""
 
     def __init__(self, store) -> None:
-        super().__init__(store, lambda _row: None)
+        self.heeded: list[str] = []
+        super().__init__(store, lambda _row: None, lambda event: self.heeded.append(event["type"]))
         self.store, self.down, self.refusals = store, False, 0
 
     def accept(self, **about):
@@ -104,6 +105,18 @@ def test_what_nobody_listens_to_is_acknowledged_and_not_kept(slack, intake, conn
     slack.wait_for(lambda: len(slack.dispatches) == 2 and all(dispatch.acked for dispatch in slack.dispatches))
 
     assert intake.kept() == []
+
+
+def test_that_somebodys_account_changed_is_heeded_acknowledged_and_not_kept(slack, intake, connect):
+    """Of the app's subscriptions, and so of its manifest, each kind that tells of people."""
+    connect()
+    slack.workspace.set_group("sre", ["ana"])
+    slack.workspace.set_group("sre", [])
+    slack.workspace.set_account("ana", guest="multi")
+    slack.workspace.set_account("ana", email="ana@elsewhere.example")
+    slack.wait_for(lambda: len(slack.dispatches) == 4 and all(dispatch.acked for dispatch in slack.dispatches))
+
+    assert (sorted(set(intake.heeded)), intake.kept()) == (sorted(OF_PEOPLE), [])
 
 
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested"])

@@ -15,6 +15,7 @@ from bot.audience import Audiences
 from bot.channels import Channels
 from bot.delivery import Delivery
 from bot.slack import COMMAND
+from bot.slack_edge import OF_PEOPLE
 from bot.slack_web import Caller, SlackRefused, open_client
 from bot.standin.slack import MANIFEST, Fault, SlackStandIn
 from bot.standin.slack_limits import block_faults, metadata_fault
@@ -341,10 +342,11 @@ def test_the_manifest_grants_no_scope_that_we_do_not_use(slack, client, store, s
 
 
 def test_the_manifest_listens_to_what_the_app_handles():
-    """Events that the edge keeps, the command, buttons, and Socket Mode."""
+    """Events that the edge keeps or heeds, the command, buttons, and Socket Mode."""
     settings, features = manifest()["settings"], manifest()["features"]
 
     assert set(settings["event_subscriptions"]["bot_events"]) == {
+        *OF_PEOPLE,
         "app_mention",
         "message.channels",
         "message.groups",
