@@ -44,7 +44,7 @@ V = TypeVar("V")
 Json = dict[str, Any]
 
 #: Seconds for which Slack's word on a channel, on groups or on a person is taken as known, and for which it stands when Slack
-#: falls silent. A channel's audience may rest on a person read so long before it, and is looked at every 15 s: 55 s in all.
+#: falls silent. A channel's audience may rest on a person read so long before it, and is looked at every 10 s: 50 s in all.
 FRESH_S, STALE_S = 20.0, 45.0
 #: Seconds for which Slack's list of our channels is: which are public, which are shared with another company.
 PLACES_S = 10.0

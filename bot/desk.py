@@ -18,7 +18,7 @@ from bot.audience import Present
 from bot.gate import Gate
 from bot.investigation import Gathered, Investigator, Ranked, clean
 from bot.steps import LiveSteps, opened_by
-from bot.told import ANSWER, POSTMORTEM, PRIVATE, SOURCES, Sources, Told, culprits_of
+from bot.told import ANSWER, POSTMORTEM, PRIVATE, Sources, Told, culprits_of
 from core.errors import SlackUnavailable
 from core.model import Evidence, Feedback, Incident, IncidentEvent, Note, Ranking, Status, Vote, from_json, to_json
 from core.redaction import redact, redact_json
@@ -82,6 +82,8 @@ class Desk:
         """
         question = redact(question)
         incident = self._incident_here(channel, thread_ts)
+        if incident is not None:
+            self._steps.rechecking.incident(incident.id)
         present = self._gate.present(channel)
         evidence, ranking, gaps = self._evidence_for(question, incident, present)
         draft = self._investigator.drafter.answer(question, clean(incident) if incident else None, evidence, ranking)
@@ -169,6 +171,7 @@ class Desk:
     def people_changed(self, channel: str) -> None:
         """Somebody joined a channel or left it: what it shows is looked at again at once."""
         self._gate.audiences.forget(channel)
+        self._steps.rechecking.forget(channel)
         self._steps.recheck(channel)
 
     # -- evidence ------------------------------------------------------------------------------------------------
@@ -237,6 +240,7 @@ class Desk:
                 if argument.strip()
                 else "I know no incident in this channel. Give its PagerDuty number: `/rundown postmortem 123`."
             )
+        self._steps.rechecking.incident(incident.id)
         home = self._store.channel_of(incident.id) or channel
         found = self._store.findings(incident.id)
         gathered = from_json(Gathered, found["gather"]) if "gather" in found else Gathered()
@@ -250,9 +254,8 @@ class Desk:
             if event.kind == "remark"
         ]
         draft = self._investigator.drafter.postmortem(clean(incident), events, evidence, ranking, remarks)
-        self._store.save_finding(incident.id, "postmortem", to_json(draft))
         sources = Sources(evidence=evidence, culprits=culprits_of(ranking))
-        self._store.save_finding(incident.id, SOURCES, to_json(sources))
+        self._steps.retelling.keep_postmortem(incident.id, draft, sources)
         for place, body in enumerate(self._steps.retelling.postmortem(incident, home)):
             self._send(
                 f"{POSTMORTEM}{incident.id}:{place}",
@@ -294,6 +297,7 @@ class Desk:
         incident = self._store.incident(incident_id)
         if incident is None:
             return "I no longer know this incident, so the vote could not be kept."
+        self._steps.rechecking.incident(incident.id)
         card = self._steps.shown(incident_id)
         shown = (
             *(item.id for item in card.evidence),

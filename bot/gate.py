@@ -83,15 +83,20 @@ class Gate:
 
     def readable(self, pieces: Collection[str], audience: Audience) -> frozenset[str]:
         """Which pieces of the index all of an audience may read now."""
+        found = self.known_readable(pieces, audience)
+        if found is None:
+            return frozenset(piece for piece in pieces if self._allowed.get((audience, piece), GRACE_S))
+        return found
+
+    def known_readable(self, pieces: Collection[str], audience: Audience) -> frozenset[str] | None:
+        """The same by the index's own word; None while it does not answer."""
         asked_at = self._clock()
         found, _ = attempt(
             "checking who may read what is shown", lambda: self._investigator.readable(list(pieces), audience)
         )
-        if found is None:
-            return frozenset(piece for piece in pieces if self._allowed.get((audience, piece), GRACE_S))
-        for piece in pieces:
+        for piece in pieces if found is not None else ():
             # Both words are kept: a denial must outlast the index, or its silence would bring back what it had closed.
-            self._allowed.put((audience, piece), piece in found, at=asked_at)
+            self._allowed.put((audience, piece), piece in (found or ()), at=asked_at)
         return found
 
 

@@ -56,8 +56,8 @@ POLL_S = 3.0
 PAST_INCIDENTS = "pagerduty:"
 #: Seconds between looks at what a kill or an outage left behind.
 SWEEP_S = 5.0
-#: Seconds between looks at who may read what open incidents show.
-RECHECK_S = 15.0
+#: Seconds between looks at who may read what is shown.
+RECHECK_S = 10.0
 
 
 class Server:
@@ -114,6 +114,7 @@ class Server:
             gate=gate,
             metrics=self.metrics,
             enrich=self._enrich,
+            recheck_days=self.settings.recheck_days,
             changes=ChangeSources(self._rest, self.settings.events_file).before,
             invite=Responders(self._rest, self.client).invite if self._rest is not None else None,
         )

@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot import blocks, pagerduty
-from bot.audience import FRESH_S
 from bot.card import Card, Step, StepName
 from bot.gate import Gate, shown
 from bot.investigation import Changes, Drafted, Gathered, Investigator, Ranked, attempt, clean
+from bot.recheck import NO_STEP, Recheck, card_keys
 from bot.slack_web import PASSING, SlackRefused
 from bot.told import Retelling
 from core.errors import SlackUnavailable
@@ -40,11 +40,6 @@ T = TypeVar("T")
 
 #: The steps a card tells the progress of, and what each is called there.
 INVESTIGATION: tuple[StepName, ...] = ("gather", "rank", "draft")
-#: A step that no investigation has: all open incidents are without it.
-NO_STEP = "none"
-#: Channels that Slack is asked about in a minute by looking again, of the hundred it lets us ask about. With more of them, each
-#: is asked about less often; those of which Slack tells that somebody came or went are looked at at once all the same.
-ASKED_PER_MIN = 75
 #: Slack's words for a channel that takes no post of ours however often we try, in ours.
 CLOSED = {
     "is_archived": "it is archived",
@@ -78,6 +73,7 @@ class LiveSteps:
         enrich: asks PagerDuty for an incident's details; None without a REST key.
         changes: asks what was deployed and switched before an incident; None without any source of it.
         invite: brings those whom the pager called to an incident into a channel; None without a REST key.
+        recheck_days: how far back past incidents and answers are looked at again.
         clock: seconds that never go back.
     """
 
@@ -93,6 +89,7 @@ class LiveSteps:
         enrich: Callable[[str], Any] | None = None,
         changes: Callable[[Incident], Changes] | None = None,
         invite: Callable[[str, str], None] | None = None,
+        recheck_days: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._investigator, self._channels, self._delivery = store, investigator, channels, delivery
@@ -105,8 +102,16 @@ class LiveSteps:
         #: Runs what somebody in Slack asked. Set once both are built: it asks the desk, and the desk shows cards through us.
         self.slack: SlackApp | None = None
         self._completed: set[str] = set()
-        #: What decided what an open incident's messages show, when they were last looked at.
-        self._verdicts: dict[str, Any] = {}
+        #: Looks again at what stands in Slack.
+        self.rechecking = Recheck(
+            store=store,
+            gate=gate,
+            retelling=self.retelling,
+            delivery=delivery,
+            steps=self,
+            days=recheck_days,
+            clock=clock,
+        )
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     # -- incoming ------------------------------------------------------------------------------------------------
@@ -214,6 +219,7 @@ class LiveSteps:
 
         Slack not answering is no failure of the step: what is wanted is in the outbox, and `resend` brings it there.
         """
+        self.retelling.forget_pieces(incident_id)
         with self._locks[incident_id]:
             try:
                 self._show_somewhere(incident_id)
@@ -346,7 +352,7 @@ class LiveSteps:
             if message is None:
                 continue
             # One message that does not get through must not hold up those behind it.
-            if message.incident_id and key in _card_keys(message.incident_id):
+            if message.incident_id and key in card_keys(message.incident_id):
                 if message.incident_id not in seen:
                     attempt(f"showing {message.incident_id}", functools.partial(self.show, message.incident_id))
                 seen.add(message.incident_id)
@@ -388,34 +394,8 @@ class LiveSteps:
     # -- who may read it -----------------------------------------------------------------------------------------
 
     def recheck(self, channel: str | None = None) -> None:
-        """Take out of open incidents' messages what not everyone who sees them may read any more. Called every few seconds.
-
-        Args:
-            channel: only those shown in this one.
-        """
-        homes = {one: self._store.channel_of(one) for one in self._store.incidents_without(NO_STEP)}
-        within_s = max(FRESH_S, len(set(homes.values())) * 60.0 / ASKED_PER_MIN)
-        for incident_id, home in homes.items():
-            if home is not None and channel in (None, home):
-                look = functools.partial(self._recheck, incident_id, home, within_s)
-                attempt(f"checking who may read {incident_id}", look)
-        self._verdicts = {key: verdict for key, verdict in self._verdicts.items() if key in homes}
-
-    def _recheck(self, incident_id: str, home: str, within_s: float) -> None:
-        present = self._gate.present(home, within_s=within_s)
-        verdict = self.retelling.verdict(incident_id, present)
-        if self._verdicts.get(incident_id) == verdict:
-            return
-        gathered = _read(self._store.findings(incident_id), "gather", Gathered)
-        unfit = gathered is not None and not (gathered.audience_known and gathered.traced)
-        if unfit and present.known and self.gather(incident_id):
-            self.draft(incident_id)
-            verdict = self.retelling.verdict(incident_id, present)
-        self.show(incident_id)
-        for message in self._store.messages(incident_id):
-            if message.key not in _card_keys(incident_id) and self.retelling.renew(message):
-                attempt(f"editing {message.key}", functools.partial(self._delivery.deliver, message.key))
-        self._verdicts[incident_id] = verdict
+        """Take out of messages what not everyone who sees them may read any more. See `bot.recheck`."""
+        self.rechecking.look(channel)
 
     def card(self, incident_id: str) -> Card:
         """The card as the store knows it now."""
@@ -456,11 +436,6 @@ class LiveSteps:
 def opened_by(key: str) -> str:
     """The id of the incident that a request in Slack opens, by the request's own id: asked twice, opened once."""
     return f"slack:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-
-
-def _card_keys(incident_id: str) -> tuple[str, str]:
-    """The messages that `LiveSteps.show` makes."""
-    return f"card:{incident_id}", f"detail:{incident_id}"
 
 
 def _meant_for(refused: dict[str, str], home: str | None) -> tuple[str, str] | None:

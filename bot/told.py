@@ -7,12 +7,13 @@ Does not: search, draft or post. What was told in one place is kept under that p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from bot import blocks
-from bot.audience import Present
+from bot.audience import Present, Recent
 from bot.gate import Gate
 from bot.investigation import Gathered, Ranked, clean
 from core.model import Draft, Evidence, Incident, Ranking, from_json, to_json
@@ -26,6 +27,8 @@ ANSWER, PRIVATE, POSTMORTEM = "answer:", "private:", "postmortem:"
 SOURCES = "postmortem:sources"
 #: Commits whose order is kept with what cites them.
 CULPRITS = 20
+#: Seconds for which the pieces that something rests on are taken as known, unless this process changes them; and of how much.
+PIECES_S, MOST_SUBJECTS = 300.0, 5_000
 _TAKEN_OUT = "This part of the draft was taken out: what it rested on is gone by now, or not for everyone here."
 
 
@@ -57,14 +60,24 @@ class Retelling:
     Args:
         store: where it is kept.
         gate: checks it each time.
+        clock: seconds that never go back.
     """
 
-    def __init__(self, store: Store, gate: Gate) -> None:
-        self._store, self._gate = store, gate
+    def __init__(self, store: Store, gate: Gate, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._gate, self._clock = store, gate, clock
+        self._pieces: Recent[str, frozenset[str]] = Recent(MOST_SUBJECTS, clock)
 
     def keep(self, step: str, told: Told, incident: Incident | None) -> None:
         """Remember what is said under a key, for the place where it is said."""
-        self._store.save_finding(_subject(incident.id if incident else None, told.channel), step, to_json(told))
+        subject = _subject(incident.id if incident else None, told.channel)
+        self._store.save_finding(subject, step, to_json(told))
+        self.forget_pieces(subject)
+
+    def keep_postmortem(self, incident_id: str, draft: Draft, sources: Sources) -> None:
+        """Remember an incident's postmortem draft, and what it rests on."""
+        self._store.save_finding(incident_id, "postmortem", to_json(draft))
+        self._store.save_finding(incident_id, SOURCES, to_json(sources))
+        self.forget_pieces(incident_id)
 
     def answer(self, step: str, *, incident: Incident | None, channel: str) -> Body | None:
         """The message of an answer that was kept, as it may be shown in its channel now."""
@@ -122,12 +135,31 @@ class Retelling:
 
     def verdict(self, incident_id: str, present: Present) -> tuple[frozenset[str], tuple[str, ...]]:
         """All that decides what an incident's messages show: the pieces that those present may read, and what is missing."""
-        found = self._store.findings(incident_id)
+        return self._gate.readable(self._read_pieces(incident_id), present.audience), present.gaps
+
+    def pieces(self, subject: str) -> frozenset[str]:
+        """The pieces of the index that anything rests on which was said of an incident, or in a place outside of any.
+
+        Args:
+            subject: the incident's id, or `place_of` a channel. What another process keeps of it is seen within `PIECES_S`.
+        """
+        known = self._pieces.get(subject, PIECES_S)
+        if known is None:
+            read_at = self._clock()
+            known = self._read_pieces(subject)
+            self._pieces.put(subject, known, at=read_at)
+        return known
+
+    def forget_pieces(self, subject: str) -> None:
+        """What was said of it has changed."""
+        self._pieces.drop(subject)
+
+    def _read_pieces(self, subject: str) -> frozenset[str]:
+        found = self._store.findings(subject)
         gathered = from_json(Gathered, found["gather"]).evidence if "gather" in found else ()
         kept = from_json(Sources, found[SOURCES]).evidence if SOURCES in found else ()
-        answers = [from_json(Told, body).evidence for step, body in found.items() if step.startswith(ANSWER)]
-        pieces = {item.piece for items in (gathered, kept, *answers) for item in items if item.piece}
-        return self._gate.readable(pieces, present.audience), present.gaps
+        answers = [from_json(Told, body).evidence for step, body in found.items() if step.startswith((ANSWER, PRIVATE))]
+        return frozenset(item.piece for items in (gathered, kept, *answers) for item in items if item.piece)
 
 
 def culprits_of(ranking: Ranking | None) -> tuple[str, ...]:
@@ -137,7 +169,12 @@ def culprits_of(ranking: Ranking | None) -> tuple[str, ...]:
 
 def _subject(incident_id: str | None, channel: str) -> str:
     """What findings are kept under: the incident, or the place where somebody asked."""
-    return incident_id or f"channel:{channel}"
+    return incident_id or place_of(channel)
+
+
+def place_of(channel: str) -> str:
+    """What answers outside of any incident are kept under."""
+    return f"channel:{channel}"
 
 
 def _as_told(found: Mapping[str, Any], culprits: Sequence[str]) -> Ranking | None:

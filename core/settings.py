@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='Groups that documents name as readers, to e-mails of their members, as JSON: {"sre":["anna@example.org"],"staff":["*"]}; * is everyone in the company. Groups that are not named here are Slack\'s user groups, by handle.',
     )
+    recheck_days: float = Field(
+        30.0,
+        ge=0,
+        description="Days for which what was shown is looked at again, after its incident or answer: what somebody may no longer read goes from it. Open incidents always are.",
+    )
     share_with_guests: bool = Field(
         False,
         description="Show guests and people of other companies in a channel what everyone in the company may read. Off: where they are, it is left out.",

@@ -203,6 +203,13 @@ class Store(Manifest):
         with self._begin() as connection:
             return list(connection.execute(query).scalars())
 
+    def homes_since(self, began: datetime) -> dict[str, str]:
+        """Id to the Slack channel of its card, for incidents created since a time that have one, oldest first."""
+        lately = sa.and_(t.incidents.c.created_at >= began.timestamp(), t.incidents.c.channel.is_not(None))
+        query = sa.select(t.incidents.c.id, t.incidents.c.channel).where(lately).order_by(t.incidents.c.created_at)
+        with self._begin() as connection:
+            return {str(incident_id): str(channel) for incident_id, channel in connection.execute(query)}
+
     def incident_in(self, channel: str) -> Incident | None:
         """The newest incident whose card lives in a channel."""
         query = (
@@ -322,6 +329,16 @@ class Store(Manifest):
         )
         with self._begin() as connection:
             return list(connection.execute(query).scalars())
+
+    def loose_messages(self, wanted_since: datetime) -> dict[str, list[str]]:
+        """Channel to the keys of messages of no incident that Slack shows, first wanted since a time, oldest first."""
+        lately = (t.outbox.c.incident_id.is_(None), t.outbox.c.created_at >= wanted_since.timestamp())
+        query = sa.select(t.outbox.c.channel, t.outbox.c.key).where(*lately, t.outbox.c.ts.is_not(None))
+        found: dict[str, list[str]] = {}
+        with self._begin() as connection:
+            for channel, key in connection.execute(query.order_by(t.outbox.c.created_at)):
+                found.setdefault(str(channel), []).append(str(key))
+        return found
 
     def outbox_counts(self) -> dict[str, int]:
         """How many messages stand in each state."""

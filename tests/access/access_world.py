@@ -82,6 +82,8 @@ class World:
             delivery=delivery,
             gate=gate,
             metrics=metrics,
+            recheck_days=self.settings.recheck_days,
+            clock=self.clock,
         )
         self.desk = Desk(
             store=store,

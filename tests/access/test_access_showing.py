@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from access_world import BEGAN, SOURCE, World, said
 
-from bot import steps
+from bot import recheck
 from bot.audience import FRESH_S
 from bot.gate import GRACE_S
 from bot.investigation import Ranked
@@ -122,7 +122,7 @@ def test_with_many_open_incidents_each_is_asked_about_less_often(slack, world, m
     world.write("TurbineStalls", STEP, "group:sre")
     world.sync()
     slack.workspace.set_group("sre", ["ana"])
-    monkeypatch.setattr(steps, "ASKED_PER_MIN", 3)
+    monkeypatch.setattr(recheck, "ASKED_PER_MIN", 3)
     rooms = [slack.add_channel(f"inc-{n}", private=True, members=[slack.bot, "ana"]) for n in range(3)]
     for number, room in enumerate(rooms):
         world.page("TurbineStalls", room, incident=f"pd:{number}")
