@@ -266,3 +266,16 @@ def test_a_priority_that_was_taken_away_is_gone():
     told = [event("triggered", 0, priority="P1"), event("priority", 5, priority=None), event("updated", 9, title="x")]
 
     assert fold(told).priority is None
+
+
+def test_the_homes_of_incidents_are_told_since_a_time(any_store):
+    """By when they began, oldest first; one without a channel has none."""
+    opened = [
+        event("triggered", n, incident_id=f"pd:{n}", created_at=(START + timedelta(days=n)).isoformat())
+        for n in range(4)
+    ]
+    any_store.record_events(opened)
+    for number in (3, 1, 0):
+        any_store.set_channel(f"pd:{number}", f"C{number}")
+
+    assert list(any_store.homes_since(START + timedelta(days=1)).items()) == [("pd:1", "C1"), ("pd:3", "C3")]

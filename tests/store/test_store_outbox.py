@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -119,3 +120,21 @@ def test_any_body_can_be_wanted(any_store, text):
     first, again = want(any_store, text), want(any_store, text)
 
     assert (first.body["text"], again.version) == (text, 1)
+
+
+def test_messages_of_no_incident_are_told_by_their_channel(any_store):
+    """Those that Slack shows; they are looked at again for as long as what they say may still be read."""
+    for key, channel, incident_id, shown in [
+        ("answer:1", "C1", None, True),
+        ("answer:2", "C2", None, True),
+        ("answer:3", "C1", None, True),
+        ("answer:4", "C1", None, False),
+        ("answer:5", "C1", "pd:1", True),
+    ]:
+        any_store.want_message(key, channel=channel, body={"text": key}, incident_id=incident_id)
+        if shown:
+            any_store.mark_message(key, MessageState.SENT, ts=key, version=1)
+
+    ago = datetime.now(UTC) - timedelta(days=1)
+    assert any_store.loose_messages(ago) == {"C1": ["answer:1", "answer:3"], "C2": ["answer:2"]}
+    assert any_store.loose_messages(datetime.now(UTC) + timedelta(days=1)) == {}
