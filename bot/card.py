@@ -128,11 +128,11 @@ def relative(moment: datetime, incident: Incident) -> str:
 
 def age(item: Evidence, incident: Incident) -> str:
     """How old a source was at the incident: "97 days earlier", "updated 41 days earlier", "not updated for 420 days"."""
-    moment = item.occurred_at if item.tier is Tier.PAST_INCIDENT else item.updated_at
+    moment = item.occurred_at if item.kind is Tier.PAST_INCIDENT else item.updated_at
     if moment is None or moment > incident.created_at:
         return ""
     span = duration(moment, incident.created_at)
-    if item.tier is Tier.PAST_INCIDENT:
+    if item.kind is Tier.PAST_INCIDENT:
         return f"{span} earlier"
     return f"not updated for {span}" if incident.created_at - moment > STALE else f"updated {span} earlier"
 
@@ -237,7 +237,7 @@ def past_incidents(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """The past incidents that look like this one, nearest first, each document once."""
     found: dict[str, Evidence] = {}
     for item in evidence:
-        if item.tier is Tier.PAST_INCIDENT:
+        if item.kind is Tier.PAST_INCIDENT:
             found.setdefault(item.doc_id or item.title, item)
     return tuple(found.values())
 

@@ -181,7 +181,7 @@ class Investigator:
 
     def _with_past(self, gathered: Gathered, similar: Similar, incident: Incident, audience: Audience) -> Gathered:
         """What was gathered, with these past incidents in the place of any others."""
-        guides = tuple(item for item in gathered.evidence if item.tier is not Tier.PAST_INCIDENT)
+        guides = tuple(item for item in gathered.evidence if item.kind is not Tier.PAST_INCIDENT)
         past = {item.id: item for item in self._completed(list(similar.evidence), incident, audience)}
         ids = {piece: f"E{place}" for place, piece in enumerate(past, start=len(guides) + 1)}
         return replace(

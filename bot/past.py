@@ -27,7 +27,7 @@ def with_recurrence(summary: Draft, past: Sequence[Section], evidence: Sequence[
     told = _fit(past, BEFORE)
     if not counted or not told or not summary.sections:
         return summary
-    of_the_past = {item.id for item in evidence if item.tier is Tier.PAST_INCIDENT}
+    of_the_past = {item.id for item in evidence if item.kind is Tier.PAST_INCIDENT}
     first, *rest = summary.sections
     kept = tuple(item for item in first.sentences if not set(item.evidence) <= of_the_past)
     return replace(summary, sections=(replace(first, sentences=(*kept, told[0])), *rest))

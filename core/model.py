@@ -219,6 +219,8 @@ class Document:
     runbook_url: str | None = None
     #: What was taken out of it because a reader of the page would not see it, a short line each.
     hidden: tuple[str, ...] = ()
+    #: Headings under which it repeats what is trusted less than itself, with the tier of that: a remark stays a remark.
+    repeats: tuple[tuple[str, Tier], ...] = ()
 
     def __post_init__(self) -> None:
         _aware("Document.updated_at", self.updated_at)
@@ -232,6 +234,7 @@ class Evidence:
 
     #: "E1", "E2"… within one incident, or "C1"… for commits: what sentences cite.
     id: str
+    #: How far its words are trusted.
     tier: Tier
     title: str
     text: str
@@ -244,10 +247,17 @@ class Evidence:
     occurred_at: datetime | None = None
     #: The piece of the index it was read from: what tells, later on, who may read it then. None: nobody can tell.
     piece: str | None = None
+    #: The tier of the document it is a part of, where its own words are trusted less.
+    within: Tier | None = None
 
     def __post_init__(self) -> None:
         _aware("Evidence.updated_at", self.updated_at)
         _aware("Evidence.occurred_at", self.occurred_at)
+
+    @property
+    def kind(self) -> Tier:
+        """The tier of the document it is a part of: what sort of thing was found, whoever speaks there."""
+        return self.within or self.tier
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Rundown's own past incidents, from its store: what fixed it last time, for teams without PagerDuty's REST API too.
 
-Does: tell each resolved incident as a document of the past-incident tier: notes, status updates, what was said in its Slack thread,
-the commit that people confirmed, and proposals that they found helpful.
+Does: tell each resolved incident as a document of the past-incident tier: notes, status updates, the commit that people confirmed,
+and proposals that they found helpful; and what was said in its Slack thread and what its alert said, as no more than that.
 Does not: tell an incident that is open or was never shown anywhere; compare it with PagerDuty's document of the same incident,
 which has the same id without "pd:" (`retrieval.similar` folds the two, and this one knows the confirmed commit).
 """
@@ -36,7 +36,7 @@ from core.store import Store
 from ingest import fields as f
 from ingest import pagerduty_fields as pd
 from ingest.sources import NOTHING, Held, Listed, Skipped
-from retrieval.story import FORM, SETTLED, Said, Story, areas_of, tell
+from retrieval.story import FORM, REPEATS, SETTLED, Said, Story, areas_of, tell
 
 #: Incidents that are read, the newest first.
 LATEST = 2000
@@ -159,6 +159,7 @@ class OwnIncidents:
             title=incident.title,
             text=tell(story),
             tier=Tier.PAST_INCIDENT,
+            repeats=REPEATS,
             url=incident.url,
             service=incident.service,
             updated_at=last,

@@ -24,7 +24,7 @@ from ingest.pagerduty_client import LIST_END, PagerDutyClient, PagerDutyRefused,
 from ingest.pagerduty_readers import TeamReaders
 from ingest.readers import Verdict, closed, readers_of
 from ingest.sources import NOTHING, Held, Listed, Skipped
-from retrieval.story import FORM, SETTLED, Said, Story, tell
+from retrieval.story import FORM, REPEATS, SETTLED, Said, Story, tell
 
 log = logging.getLogger(__name__)
 
@@ -214,6 +214,7 @@ class PagerDutySource:
             title=story.title,
             text=tell(story),
             tier=Tier.PAST_INCIDENT,
+            repeats=REPEATS,
             url=fields.get("url"),
             service=story.service,
             updated_at=last,

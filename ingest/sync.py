@@ -429,6 +429,7 @@ def _chunk(document: Document, digest: str, space: str, piece: Piece, *, number:
         readers=document.readers,
         reviewed_at=document.reviewed_at,
         runbook_url=document.runbook_url,
+        own_tier=dict(document.repeats).get(piece.section[-1]) if piece.section else None,
     )
 
 

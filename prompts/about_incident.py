@@ -15,12 +15,12 @@ from core.model import Confidence, Culprit, Incident, Ranking, Sentence, Status,
 from prompts.checks import unfit
 from prompts.extractive import (
     STEPS_ALONE,
-    by_document,
     commit_name,
     how_it_came,
     last_time,
     names,
     next_steps,
+    past_incidents,
     recurrence,
     symptoms,
 )
@@ -131,7 +131,7 @@ def _next(asked: Asked) -> list[Sentence]:
 def _before(asked: Asked) -> list[Sentence]:
     """The past incident nearest to the question: what it was, what ended it, what did not."""
     words = set(terms(asked.question))
-    documents = by_document(asked.sources, Tier.PAST_INCIDENT)
+    documents = past_incidents(asked.sources)
     nearest = sorted(
         documents, key=lambda parts: -len(words & {word for part in parts for word in terms(part.everything)})
     )

@@ -284,7 +284,7 @@ def last_time(wanted: str, sources: Iterable[Source], *, in_vain: bool = False) 
 def alike(wanted: str, sources: Iterable[Source]) -> list[list[Source]]:
     """The past incidents that share enough words with what is wanted, in the order they came."""
     words = set(terms(wanted))
-    documents = by_document(sources, Tier.PAST_INCIDENT)
+    documents = past_incidents(sources)
     return [
         parts
         for parts in documents
@@ -292,19 +292,22 @@ def alike(wanted: str, sources: Iterable[Source]) -> list[list[Source]]:
     ]
 
 
-def by_document(sources: Iterable[Source], *tiers: Tier) -> list[list[Source]]:
-    """Sources of some tiers, those of one document together, in the order they came."""
+def past_incidents(sources: Iterable[Source]) -> list[list[Source]]:
+    """The parts of each past incident together, in the order they came, whoever speaks in them."""
     found: dict[str, list[Source]] = {}
     for source in sources:
-        if source.tier in tiers:
+        if Tier.PAST_INCIDENT in (source.tier, source.within):
             found.setdefault(source.doc_id or source.title, []).append(source)
     return list(found.values())
 
 
 def _told(parts: Sequence[Source], cue: re.Pattern[str], heading: re.Pattern[str]) -> list[tuple[str, str, bool]]:
-    """Sentences of one document that tell of something, the surest first, each with its source's id and whether it was in vain."""
+    """Sentences of a past incident that tell of something, the surest first, each with its source's id and whether it was in vain.
+
+    What was only said in Slack or by the alert makes it alike, and tells neither its cause nor its end.
+    """
     scored: list[tuple[float, str, str, bool]] = []
-    for part in parts:
+    for part in (part for part in parts if part.tier is Tier.PAST_INCIDENT):
         for item in passages(part.text, part.section):
             vain = any(tried_in_vain(words) for words in (*item.section, item.text))
             under = vain or any(heading.search(name) for name in item.section)

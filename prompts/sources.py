@@ -26,6 +26,7 @@ class Source:
     """One thing that may be cited. Its text is clean, and as long as it came."""
 
     id: str
+    #: How far its words are trusted.
     tier: Tier
     title: str
     text: str
@@ -33,6 +34,8 @@ class Source:
     section: tuple[str, ...] = ()
     occurred_at: datetime | None = None
     doc_id: str | None = None
+    #: The tier of the document it is a part of, where that is higher: it says what was found, and lends its words nothing.
+    within: Tier | None = None
 
     @property
     def name(self) -> str:
@@ -153,6 +156,7 @@ def _evidence(item: Evidence) -> Source:
         section=tuple(_line(part) for part in item.section),
         occurred_at=item.occurred_at,
         doc_id=item.doc_id,
+        within=item.within,
     )
 
 

@@ -47,6 +47,7 @@ class Chunk:
     #: The heading path inside the document, outermost first.
     section: tuple[str, ...]
     text: str
+    #: Its document's.
     tier: Tier
     #: What the document's content was when this was stored; the same for all its pieces.
     digest: str
@@ -59,6 +60,8 @@ class Chunk:
     readers: tuple[str, ...] = ()
     reviewed_at: datetime | None = None
     runbook_url: str | None = None
+    #: The tier of what it repeats, where that is trusted less than its document. Searches go by the document's.
+    own_tier: Tier | None = None
 
     @functools.cached_property
     def id(self) -> str:
@@ -214,6 +217,7 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
         "known_at": None if known_at is None else known_at.timestamp(),
         "reviewed_at": None if chunk.reviewed_at is None else chunk.reviewed_at.timestamp(),
         "runbook_url": chunk.runbook_url,
+        "own_tier": None if chunk.own_tier is None else chunk.own_tier.value,
     }
     if chunk.number == 0:
         # Once a document: an alert's runbook_url is looked up by them.
@@ -299,6 +303,7 @@ def _from_payload(payload: Mapping[str, Any]) -> Chunk:
         readers=tuple(reader for reader in payload["access"].split("\n") if reader),
         reviewed_at=times.get("reviewed_at"),
         runbook_url=payload.get("runbook_url"),
+        own_tier=Tier(payload["own_tier"]) if payload.get("own_tier") else None,
         url=payload.get("url"),
         service=payload.get("service"),
         updated_at=times.get("updated_at"),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.model import Evidence
+from core.model import Evidence, Tier
 from core.vain import tried_in_vain
 from retrieval.story import Told, telling
 
@@ -43,8 +43,14 @@ class Ending:
     at: datetime | None
     #: Whether they tell of a mitigation; else they are the last that was said.
     mitigated: bool
-    #: The id of the evidence that holds them.
+    #: The id of the evidence that holds them, and how far that is trusted.
     evidence: str
+    tier: Tier = Tier.PAST_INCIDENT
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it stands in a report or in the incident's own record; else it was only said in passing."""
+        return self.tier is Tier.PAST_INCIDENT
 
 
 def endings(told: Told | None, sections: Sequence[Evidence]) -> Iterable[Ending]:
@@ -54,6 +60,7 @@ def endings(told: Told | None, sections: Sequence[Evidence]) -> Iterable[Ending]
         told: what it tells, if it is in our own form; else it is a report that somebody wrote.
         sections: all its pieces, in reading order.
     """
+    tiers = {item.id: item.tier for item in sections}
     if told is not None:
         for evidence_id, said in told.end:
             sentences = telling(said.text)
@@ -61,7 +68,12 @@ def endings(told: Told | None, sections: Sequence[Evidence]) -> Iterable[Ending]
             if sentences and len(text.split()) < _MEAGRE:
                 text = " ".join(said.text.split())  # "Resolved." says nothing without what stands before it
             yield Ending(
-                text=_short(text), author=said.author, at=said.at, mitigated=bool(sentences), evidence=evidence_id
+                text=_short(text),
+                author=said.author,
+                at=said.at,
+                mitigated=bool(sentences),
+                evidence=evidence_id,
+                tier=tiers[evidence_id],
             )
         return
     past = [
@@ -74,7 +86,7 @@ def endings(told: Told | None, sections: Sequence[Evidence]) -> Iterable[Ending]
         ]
         if whole:
             author, text = _spoken(_LEAD.sub("", whole[0]))
-            yield Ending(text=text, author=author, at=None, mitigated=True, evidence=item.id)
+            yield Ending(text=text, author=author, at=None, mitigated=True, evidence=item.id, tier=item.tier)
 
 
 def _spoken(sentence: str) -> tuple[str | None, str]:

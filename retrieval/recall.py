@@ -30,7 +30,7 @@ def recall(similar: Similar, at: datetime, ids: Mapping[str, str]) -> tuple[Sect
 
     Returns:
         "Seen before": the recurrence first, then each incident; "What worked last time": how the nearest ones ended, without
-        what the recurrence already quotes. Either is left out where it would be empty.
+        what the recurrence already quotes or was only said in Slack. Either is left out where it would be empty.
     """
     again = similar.recurrence
     before = [Sentence(text=alike_words(past), evidence=_cited(past, ids)) for past in similar.incidents]
@@ -47,7 +47,7 @@ def _worked(similar: Similar, ids: Mapping[str, str]) -> Iterable[Sentence]:
     quoted = similar.recurrence and similar.recurrence.last.ending
     ways: dict[str, list[tuple[PastIncident, Ending]]] = {}
     for past in similar.incidents:
-        if past.ending is not None and past.ending.mitigated:
+        if past.ending is not None and past.ending.mitigated and past.ending.recorded:
             ways.setdefault(" ".join(past.ending.text.casefold().split()), []).append((past, past.ending))
     for way, told in ways.items():
         if quoted and way == " ".join(quoted.text.casefold().split()):
@@ -67,12 +67,15 @@ def recurrence_words(again: Recurrence, at: datetime) -> str:
     if again.at_least:
         counted = f"Happened at least {_times(again.times)} before, {_back_to(again.since, at)}"
         on, mitigated, said = "one of them was on", "one of them was mitigated by", "the last word on one of them was"
+        in_slack = "of one of them somebody said in Slack"
     else:
         counted = f"{ordinal(again.times + 1).capitalize()} time {since(again.since, at)}"
         on, mitigated, said = "the last was on", "last time mitigated by", "the last word then was"
+        in_slack = "of the last one somebody said in Slack"
     if ending is None:
         return f"{counted}; {on} {_day(again.last.at)}."
-    return f"{counted}; {mitigated if ending.mitigated else said}: {_quoted(ending, again.last.at)}."
+    led = in_slack if not ending.recorded else mitigated if ending.mitigated else said
+    return f"{counted}; {led}: {_quoted(ending, again.last.at)}."
 
 
 def alike_words(past: PastIncident) -> str:

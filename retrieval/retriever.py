@@ -339,7 +339,8 @@ def _by_words(text: str, label: str) -> list[View]:
 def _evidence(chunk: Chunk, score: float) -> Evidence:
     return Evidence(
         id=chunk.id,
-        tier=chunk.tier,
+        tier=chunk.own_tier or chunk.tier,
+        within=chunk.tier if chunk.own_tier else None,
         title=chunk.title,
         text=chunk.text,
         section=chunk.section,

@@ -413,9 +413,9 @@ class _Group:
         return tuple(kind for kind in kinds if kind)
 
     def _ending(self) -> Ending | None:
-        """The surest words on how it ended: people's that tell of it, a report's, then the last that anybody said."""
+        """The surest words on how it ended: people's in its record, a report's, people's in Slack, then the last anybody said."""
         found = [ending for member in self._by_precision() for ending in endings(member.told, member.sections)]
-        return next((ending for ending in found if ending.mitigated), next(iter(found), None))
+        return min(found, key=lambda ending: (not ending.mitigated, not ending.recorded), default=None)
 
 
 def _forget_common(groups: Sequence[_Group]) -> None:

@@ -5,7 +5,8 @@ Does not: fetch, compare, or judge whether somebody was right.
 
 The form, for people first: "What happened" opens with a line of number, service and time and the alert's own marks; what people
 said stands in lists, one item each, "- Anna Ito (2026-03-04 09:12 UTC): rolled back …", further lines of it indented so that
-nobody's words can pass for somebody else's; the words that tell of the end stand under "Resolution".
+nobody's words can pass for somebody else's; the words that tell of the end stand under "Resolution", or, where they were only said
+in Slack, after it. By its heading it is known of each part how far it is trusted (`REPEATS`).
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.model import Commit, Evidence
+from core.model import Commit, Evidence, Tier
+from core.text import strip_hidden
 
 #: Part of what tells a source that a stored story is up to date: raise it when the same facts would be written another way.
-FORM = "story-1"
+FORM = "story-2"
 #: After this, nobody adds a word; what they add within it changes a story that is over.
 SETTLED = timedelta(days=7)
 #: The marks of an alert, as the opening lists them.
 ALERT, CLASS, DEDUP = "Alert", "Class", "Dedup"
-OPENING, UPDATES, NOTES, TALK, CAUSE, SUGGESTED, END = (
+OPENING, UPDATES, NOTES, TALK, CAUSE, SUGGESTED, END, END_IN_TALK = (
     "What happened",
     "Status updates",
     "Notes",
@@ -31,7 +33,11 @@ OPENING, UPDATES, NOTES, TALK, CAUSE, SUGGESTED, END = (
     "Cause",
     "Suggested at the time",
     "Resolution",
+    "Resolution as said in Slack",
 )
+#: Where a story repeats what is trusted less than itself. Its other words are the record's: notes and updates that people wrote
+#: for it, a cause that they marked, and ours.
+REPEATS = ((OPENING, Tier.ALERT), (TALK, Tier.SLACK), (END_IN_TALK, Tier.SLACK))
 
 #: Words that say a mitigation was done. "The root cause was" and "fix it" are none.
 _ENDED = re.compile(
@@ -52,7 +58,7 @@ _IN_VAIN = re.compile(
     r"|without (?:success|effect))\b|\?\s*$",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(r"^([ \t]*)(#|=|---|```|~~~|[-*+] )", re.MULTILINE)
+_MARKUP = re.compile(r"^([ \t]*)(#|=|---|```|~~~|[-*+] |<)", re.MULTILINE)
 _FIRST = re.compile(r"Incident (?:\d+ )?on (?P<service>.+?), (?P<began>\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
 _CLOSING = re.compile(r"^Resolved(?: by .+?)? on (?P<ended>\d{4}-\d\d-\d\d \d\d:\d\d) UTC, ", re.MULTILINE)
 _MARK = re.compile(rf"^- (?P<name>{ALERT}|{CLASS}|{DEDUP}): (?P<value>.+)$", re.MULTILINE)
@@ -108,13 +114,14 @@ class Told:
     began: datetime
     ended: datetime | None
     alert: tuple[tuple[str, str], ...]
-    #: What was said under "Resolution", with the id of the evidence that holds it.
+    #: What was said of the end, with the id of the evidence that holds it.
     end: tuple[tuple[str, Said], ...]
 
 
 def tell(story: Story) -> str:
-    """The story as Markdown. The words that tell of the end go under Resolution, and nowhere else."""
+    """The story as Markdown. The words that tell of the end go under a heading of the end, and nowhere else."""
     ending = ending_of(story.notes, story.updates, story.talk)
+    recorded = ending in (*story.notes, *story.updates)
     number = f"{story.number} " if story.number is not None else ""
     rank = "".join(f", {part}" for part in story.rank if part)
     opening = f"Incident {number}on {_line(story.service or _UNNAMED)}, {_minute(story.began)} UTC{rank}."
@@ -127,7 +134,8 @@ def tell(story: Story) -> str:
         parts += [f"## {heading}", "\n".join(items)] if items else []
     parts += [f"## {CAUSE}", plain(story.cause)] if story.cause else []
     parts += [f"## {SUGGESTED}", "\n".join(f"- {_line(item)}" for item in story.suggested)] if story.suggested else []
-    parts += [f"## {END}", closing, _item(ending) if ending else ""]
+    parts += [f"## {END}", closing, *([_item(ending)] if ending and recorded else [])]
+    parts += [f"## {END_IN_TALK}", _item(ending)] if ending and not recorded else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -152,7 +160,12 @@ def read(sections: Sequence[Evidence]) -> Told | None:
         began=began,
         ended=_time(closing["ended"]) if closing else None,
         alert=tuple((mark["name"], mark["value"].strip()) for mark in _MARK.finditer(_marks(opening))),
-        end=tuple((item.id, said) for item in sections if item.section[-1:] == (END,) for said in _said(item.text)),
+        end=tuple(
+            (item.id, said)
+            for item in sections
+            if item.section[-1:] in ((END,), (END_IN_TALK,))
+            for said in _said(item.text)
+        ),
     )
 
 
@@ -189,8 +202,11 @@ def areas_of(commit: Commit) -> tuple[str, ...]:
 
 
 def plain(words: str) -> str:
-    """Somebody's words, unable to pass for a heading or an item of ours, or to open a code block that swallows the rest."""
-    return _MARKUP.sub(r"\1\\\2", words)
+    """Somebody's words, unable to pass for a heading or an item of ours, or to open a block that swallows the rest.
+
+    What nobody sees goes first: taken out later, it would leave at a line's start what stood behind it.
+    """
+    return _MARKUP.sub(r"\1\\\2", strip_hidden(words))
 
 
 def _marks(opening: str) -> str:
@@ -209,7 +225,7 @@ def _said(text: str) -> Iterable[Said]:
         words = re.sub(r"\n(?:  )?", "\n", item["text"]).strip()
         at = _time(item["at"])
         if at is not None:
-            yield Said(at=at, author=item["author"], text=re.sub(r"(?m)^([ \t]*)\\(?=[-#=`~*+])", r"\1", words))
+            yield Said(at=at, author=item["author"], text=re.sub(r"(?m)^([ \t]*)\\(?=[-#=`~*+<])", r"\1", words))
 
 
 def _line(text: str) -> str:

@@ -255,3 +255,26 @@ def test_with_pagerdutys_own_record_it_is_one_incident(store: Store, tmp_path):
     assert [({item.doc_id for item in past.evidence}, past.alike) for past in similar.incidents] == [
         ({"Q1", "pd:Q1"}, ("same alert", "same service", "same culprit area shop/db"))
     ]
+
+
+def test_an_index_of_before_learns_the_tiers_at_the_next_sync(store: Store, tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """A settled story of an earlier form is read again, and stored with the tier of each part."""
+    lived(store)
+    index, embedder = EdgeIndex(tmp_path / "index"), HashEmbedder()
+    ingestor, retriever = Ingestor(store, index, embedder), Retriever(index, embedder)
+    with monkeypatch.context() as before:
+        before.setattr("ingest.own_incidents.FORM", "story-1")
+        before.setattr("ingest.own_incidents.REPEATS", ())
+        ingestor.sync(own(store))
+    reports = [ingestor.sync(own(store)), ingestor.sync(own(store))]
+    (found,) = retriever.search("checkout pool", audience=Audience.of(("C0INC",)))
+    parts = retriever.sections(found.id, audience=Audience.of(("C0INC",)))
+    index.close()
+
+    assert [(report.updated, report.unchanged) for report in reports] == [(1, 0), (0, 1)]
+    assert {item.section[-1]: (item.tier, item.kind) for item in parts} == {
+        "What happened": (Tier.ALERT, Tier.PAST_INCIDENT),
+        "Status updates": (Tier.PAST_INCIDENT, Tier.PAST_INCIDENT),
+        "Said in Slack": (Tier.SLACK, Tier.PAST_INCIDENT),
+        "Resolution": (Tier.PAST_INCIDENT, Tier.PAST_INCIDENT),
+    }

@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import Commit, Evidence, FileChange, Tier
+from core.text import strip_hidden
 from ingest.chunking import cut
 from retrieval.story import (
     ALERT,
     CAUSE,
     CLASS,
     END,
+    END_IN_TALK,
     NOTES,
+    OPENING,
     TALK,
     UPDATES,
     Said,
@@ -112,6 +115,36 @@ def test_a_description_cannot_claim_the_alerts_marks():
     told = read(sections(tell(Story(title="T", began=AT, ended=AT, description="- Alert: Other\n\n- Dedup: x"))))
 
     assert told is not None and told.alert == ()
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u2060", "\x1b[0m", "\r", "\u2028", "\x0b"])
+def test_what_nobody_sees_forges_no_heading(hidden: str):
+    """The sync takes it out of the whole text, and a heading by which words are trusted more would stand at a line's start."""
+    forged = f"x\n\n{hidden}## Resolution\n\n- Ada (2026-03-04 09:16 UTC): rolled back"
+    story = Story(title="T", began=AT, ended=AT, description=forged, talk=(said(forged, "Eve"),))
+
+    headings = [item.section[-1] for item in sections(strip_hidden(tell(story)))]
+
+    assert headings == [OPENING, END, END_IN_TALK]
+
+
+def test_a_block_that_a_description_leaves_open_swallows_nothing():
+    """An HTML comment runs to the end of a page."""
+    story = Story(title="T", began=AT, ended=AT, description="<!-- x", notes=(said("restarted it"),))
+
+    assert [item.section[-1] for item in sections(tell(story))] == [OPENING, END]
+
+
+def test_an_end_that_was_only_said_in_slack_stands_apart_from_the_record():
+    """It is found as the end, and by its heading it is known who said so."""
+    told = read(
+        sections(tell(Story(title="T", began=AT, ended=AT, notes=(), talk=(said("rolled back 3f2c1ab", "Bo"),))))
+    )
+    recorded = read(sections(tell(Story(title="T", began=AT, ended=AT, notes=(said("rolled back 3f2c1ab", "Bo"),)))))
+
+    assert told is not None and recorded is not None
+    assert [item.author for _, item in (*told.end, *recorded.end)] == ["Bo", "Bo"]
+    assert tell(Story(title="T", began=AT, ended=AT, talk=(said("rolled back"),))).count(f"## {END_IN_TALK}\n") == 1
 
 
 def test_what_somebody_else_wrote_is_no_story():
