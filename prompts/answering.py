@@ -69,7 +69,7 @@ def search(question: str, sources: Iterable[Source]) -> list[Sentence]:
     scored = [(_held(unit, weights), unit) for unit in units]
     ranked = sorted(
         ((held, unit) for held, unit in scored if held >= FLOOR),
-        key=lambda pair: -pair[0] * _TRUST[pair[1].source.tier],
+        key=lambda pair: -pair[0] * _trust(pair[1].source),
     )
     if not ranked:
         return []
@@ -80,8 +80,8 @@ def search(question: str, sources: Iterable[Source]) -> list[Sentence]:
         and (steps := _siblings(units, first))
     ):
         return steps
-    enough = _NEAR * best * _TRUST[first.source.tier]
-    chosen = [unit for held, unit in ranked[:_MOST] if held * _TRUST[unit.source.tier] >= enough]
+    enough = _NEAR * best * _trust(first.source)
+    chosen = [unit for held, unit in ranked[:_MOST] if held * _trust(unit.source) >= enough]
     said = [Sentence(text=quoted(unit.item), evidence=(unit.source.id,)) for unit in chosen]
     return list({sentence.text: sentence for sentence in reversed(said)}.values())[::-1]
 
@@ -127,15 +127,22 @@ def _weights(wanted: Sequence[str], units: Sequence[_Unit]) -> dict[str, float]:
     return {word: math.log(1 + len(units) / max(1, seen[word])) for word in wanted}
 
 
-#: Between passages that hold the same words, the better reviewed one stands first; a commit only beside nothing nearer.
+#: Between passages that hold the same words, the better reviewed one stands first; a commit, and what another alert said, only
+#: beside nothing nearer.
 _TRUST = {
     Tier.RUNBOOK: 1.0,
     Tier.WIKI: 1.0,
     Tier.PAST_INCIDENT: 0.98,
-    Tier.ALERT: 0.95,
     Tier.SLACK: 0.9,
     Tier.COMMIT: 0.79,
+    Tier.ALERT: 0.78,
 }
+#: What is written of the incident that is asked about: of all alerts its own is the one that is meant.
+_OWN_WORDS = 0.95
+
+
+def _trust(source: Source) -> float:
+    return _OWN_WORDS if source.id == "I" else _TRUST[source.tier]
 
 
 def _held(unit: _Unit, weights: dict[str, float]) -> float:

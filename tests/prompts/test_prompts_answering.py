@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from prompt_world import EVIDENCE, INCIDENT, INCONCLUSIVE, POSSIBLE, RANKING, RESOLVED, RUNBOOK, WIKI, said
 
+from core.model import Evidence, Tier
 from prompts.drafter import Drafter
 
 DRAFTER = Drafter(None)
@@ -161,3 +162,18 @@ def test_a_how_question_gets_the_steps_under_one_heading():
         "Promote the replica.",
         "Point the pool at it.",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"), [(Tier.ALERT, Tier.SLACK), (Tier.SLACK, Tier.PAST_INCIDENT), (Tier.PAST_INCIDENT, Tier.WIKI)]
+)
+def test_of_the_same_words_what_is_trusted_more_stands_first(lower: Tier, higher: Tier):
+    """What another alert said comes after what people said, and that after the record."""
+    evidence = [
+        Evidence(id=f"E{place}", tier=tier, title="Boiler", text=f"The crimson boiler leaks at valve {place}.")
+        for place, tier in enumerate((lower, higher), 1)
+    ]
+
+    assert answered("where does the crimson boiler leak?", incident=None, evidence=evidence)[0] == (
+        "The crimson boiler leaks at valve 2.", ("E2",),
+    )  # fmt: skip
