@@ -11,7 +11,21 @@ from collections.abc import Sequence
 
 from bot import card as words
 from bot.card import Card, Step
-from bot.kit import LINKED_ROOM, Block, Message, button, context, divider, few, fit, header, section, sections, thumbs
+from bot.kit import (
+    LINKED_ROOM,
+    Block,
+    Message,
+    actions,
+    button,
+    context,
+    divider,
+    few,
+    fit,
+    header,
+    section,
+    sections,
+    thumbs,
+)
 from bot.mrkdwn import bold, code, date, link, phrase, plain, prose
 from bot.replies import (
     answer_message,
@@ -31,11 +45,14 @@ __all__ = [
     "detail_message",
     "failure_message",
     "help_message",
+    "more_message",
     "offer_message",
     "postmortem_messages",
     "status_message",
 ]
 
+#: The button that shows whoever presses it, and nobody else, what they may read beside the card; its value is the incident's id.
+MORE_ACTION = "private.more"
 #: What fits the card; the thread holds the rest.
 SENTENCES, STEPS, CULPRITS, REASONS = 4, 9, 3, 3
 CANDIDATES_IN_DETAIL, SOURCES_IN_DETAIL = 10, 12
@@ -65,6 +82,20 @@ def detail_message(card: Card) -> Message:
     found = len(card.evidence)
     text = f"Evidence behind the card: {found} {'source' if found == 1 else 'sources'}, {len(words.ranked(card.ranking))} candidate commits"
     return fit(text, lambda room: _detail(card, room))
+
+
+def more_message(evidence: Sequence[Evidence], incident: Incident) -> Message:
+    """Told to whoever pressed the button, and to nobody else: documents that they may read and not everyone in the channel."""
+    text = "For you alone: not everyone here may read this."
+
+    def build(room: float) -> list[Block]:
+        shown = few(SOURCES_IN_DETAIL, room)
+        left = len(evidence) - shown
+        # Without ids: the card's own "E1" is another document.
+        found = (block for item in evidence[:shown] for block in sections([_found(item, incident, room, marked=False)]))
+        return [section(text), *found, *context([f"{left} more sources" if left > 0 else ""])]
+
+    return fit(text, build)
 
 
 # -- the open card -----------------------------------------------------------------------------------------------
@@ -262,7 +293,10 @@ def _reasons(reasons: Sequence[Reason], *, limit: int, room: float) -> list[str]
 def _next(card: Card, sources: Sources, room: float) -> list[Block]:
     plan = words.cited(card.mitigation, card.evidence, card.ranking)
     if plan:
-        return [*sections(["*What to do next*", *_steps(plan, sources, room)]), *_votes(card, "next")]
+        return [
+            *sections(["*What to do next*", *_steps(plan, sources, room)]),
+            *_votes(card, "next", beside=_more_button(card)),
+        ]
     if card.mitigation is None and card.working:
         return []
     fell_short = card.step("gather").state == "degraded"
@@ -271,7 +305,19 @@ def _next(card: Card, sources: Sources, room: float) -> list[Block]:
         if fell_short
         else "No runbook or past incident says what to do here."
     )
-    return [section(f"*What to do next*\n{none}")]
+    return [section(f"*What to do next*\n{none}"), *actions([_more_button(card)])]
+
+
+def _more_button(card: Card) -> Block | None:
+    """On every card in Slack alike: a button that stood only where something is hidden would tell that there is."""
+    if card.incident.id.startswith("local:"):
+        return None
+    return button(
+        "What else may I read?",
+        action_id=MORE_ACTION,
+        value=card.incident.id,
+        hint="Show me alone what else I may read about this",
+    )
 
 
 def _steps(plan: Sequence[Section], sources: Sources, room: float, *, skip: int = 0, limit: int = STEPS) -> list[str]:
@@ -313,8 +359,9 @@ def _footer(card: Card) -> list[Block]:
     return [divider(), *context(parts)] if any(parts) else []
 
 
-def _votes(card: Card, item: str) -> list[Block]:
-    return thumbs(card.votes.get(item, (0, 0)), item=item, incident_id=card.incident.id, about=_ABOUT[item])
+def _votes(card: Card, item: str, *, beside: Block | None = None) -> list[Block]:
+    votes, incident_id = card.votes.get(item, (0, 0)), card.incident.id
+    return thumbs(votes, item=item, incident_id=incident_id, about=_ABOUT[item], beside=beside)
 
 
 # -- the resolved card -------------------------------------------------------------------------------------------
@@ -370,9 +417,10 @@ def _detail(card: Card, room: float) -> list[Block]:
     ]
 
 
-def _found(item: Evidence, incident: Incident, room: float) -> str:
-    """One source: what it is, how old, and the words that were found in it."""
-    name = link(item.url, f"{item.id} {evidence_name(item, 110)}", 140, schemes=("https",))
+def _found(item: Evidence, incident: Incident, room: float, *, marked: bool = True) -> str:
+    """One source: what it is, how old, and the words that were found in it; `marked` by the id that sentences cite it by."""
+    mark = f"{item.id} " if marked else ""
+    name = link(item.url, f"{mark}{evidence_name(item, 110)}", 140, schemes=("https",))
     age = words.age(item, incident)
     excerpt = phrase(item.text, int(260 * room))
     return f"{name}{f' · {age}' if age else ''}{f'{chr(10)}>{excerpt}' if excerpt else ''}"

@@ -1,7 +1,7 @@
 """What people in Slack may ask of Rundown, and what is done about it.
 
 Does: answer questions, start investigations, draft postmortems, take thumbs and remarks. Every request gets an answer or a plain
-reason. What somebody may read and the channel they ask in may not is offered to them alone, and sent to them alone.
+reason. What somebody may read and the channel they ask in may not is offered to them alone, and shown to them alone.
 Does not: parse Slack's payloads (`slack.py`) or send anything itself (the outbox does).
 """
 
@@ -167,6 +167,31 @@ class Desk:
         told = Told(question=offer["question"], draft=draft, evidence=evidence, gaps=gaps, channel=direct)
         self._tell(f"{PRIVATE}{key}", told, None)
         return "I have sent you what you may read, in a direct message."
+
+    def more(self, incident_id: str, *, person: str) -> Reply:
+        """What somebody may read about an incident and not everyone in its channel may: for them alone. Nothing of it is kept.
+
+        They must be in that channel: the search tells of its incident.
+        """
+        incident, home = self._store.incident(incident_id), self._store.channel_of(incident_id)
+        if incident is None or home is None:
+            return "I no longer know this incident."
+        who = _slack_id(person)
+        there = self._gate.audiences.of_channel(home, within_s=0.0)
+        asker = self._gate.audiences.of_person(who, fresh=True)
+        if not (there.known and asker.known):
+            return "Slack does not say just now who may read what, so nothing is shown. Try again in a minute."
+        if who not in there.people & asker.people:
+            return "You are not in this incident's channel, so nothing is shown."
+        gathered = self._investigator.gather(incident, audience=asker.audience)
+        shared = self._gate.readable([item.piece for item in gathered.evidence if item.piece], there.audience)
+        more = [item for item in gathered.evidence if item.piece not in shared]
+        shown = self._gate.check(more, asker).evidence
+        if shown:
+            return blocks.more_message(shown, clean(incident))
+        if not gathered.whole:
+            return "Not all documents could be searched just now, and in the others there is nothing more for you. Try again in a minute."
+        return "Nothing that you may read fits this incident, beside what the card shows to everyone here."
 
     def people_changed(self, channel: str) -> None:
         """Somebody joined a channel or left it: what it shows is looked at again at once."""

@@ -94,12 +94,15 @@ def button(text: str, *, action_id: str, value: str, hint: str, primary: bool = 
     return {**block, "style": "primary"} if primary else block
 
 
-def thumbs(votes: tuple[int, int], *, item: str, incident_id: str, about: str) -> list[Block]:
+def thumbs(
+    votes: tuple[int, int], *, item: str, incident_id: str, about: str, beside: Block | None = None
+) -> list[Block]:
     """The row that asks whether one part was right.
 
     Args:
         item: "summary", "cause", "next" or "answer:<key>".
         about: what is judged, for screen readers.
+        beside: a button in the same row.
     """
     up, down = votes
     return actions(
@@ -116,6 +119,7 @@ def thumbs(votes: tuple[int, int], *, item: str, incident_id: str, about: str) -
                 value=incident_id,
                 hint=f"Thumbs down for {about}",
             ),
+            beside,
         ]
     )
 

@@ -161,6 +161,7 @@ def help_message() -> Message:
     lines = [
         "When PagerDuty pages, I post one card: what is going on, what likely caused it, what to do next. I edit it in place.",
         "*Ask me* by mentioning me in the incident's thread. I answer from your runbooks, wiki and past incidents, with links.",
+        '*Read on* with "What else may I read?" on a card: I show you alone what not everyone in the channel may read.',
         '*Judge me* with 👍 and 👎, and with "This is the culprit" on a commit. I learn from each.',
         *(f"{code(command)} {what}" for command, what in commands),
     ]

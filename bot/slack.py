@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from bot.blocks import MORE_ACTION
 from bot.replies import PRIVATE_ACTION, failure_message
 from bot.slack_edge import Received, said_by_person, unpack
 from bot.slack_text import mentions, words
@@ -57,6 +58,10 @@ class Desk(Protocol):
 
     def answer_privately(self, key: str, *, person: str) -> Reply:
         """Send somebody the answer they were offered; what to tell them."""
+        ...
+
+    def more(self, incident_id: str, *, person: str) -> Reply:
+        """What somebody may read about an incident beside its card; what to tell them."""
         ...
 
     def people_changed(self, channel: str) -> None:
@@ -186,6 +191,7 @@ class SlackApp:
         app.event(re.compile("^channel_(created|rename)$"))(self._on_channel)
         app.event(re.compile("^member_(joined|left)_channel$"))(self._on_member)
         app.action(PRIVATE_ACTION)(self._on_private)
+        app.action(MORE_ACTION)(self._on_more)
         app.action(re.compile(r"^vote\."))(self._on_vote)
         app.command(COMMAND)(self._on_command)
         app.error(_raise)
@@ -245,6 +251,11 @@ class SlackApp:
         ack()
         reply = self._desk.answer_privately(str(action.get("value", "")), person=_person(context["received"]))
         self._tell(body, reply)
+
+    def _on_more(self, ack: Callable[[], Any], body: Json, action: Json, context: BoltContext) -> None:
+        """Somebody wants to see what they may read beside the card."""
+        ack()
+        self._tell(body, self._desk.more(str(action.get("value", "")), person=_person(context["received"])))
 
     def _on_vote(self, ack: Callable[[], Any], body: Json, action: Json, context: BoltContext) -> None:
         """Somebody presses a thumb, or "this is the culprit"."""

@@ -416,6 +416,7 @@ def replies() -> dict[str, list[dict[str, Any]]]:
     shared: dict[str, Any] = {"evidence": EVIDENCE, "ranking": RANKING}
     return {
         "detail": [blocks.detail_message(LIKELY)],
+        "more": [blocks.more_message(EVIDENCE, INCIDENT)],
         "answer": [
             blocks.answer_message(
                 "what is the pool timeout?", ANSWER, **shared, incident=LIKELY.incident, key="k1", votes=(1, 0)

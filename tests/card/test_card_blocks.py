@@ -69,6 +69,7 @@ def _card(card: Card) -> str:
                 "• Rolling back the pool settings; the error rate fell to normal within four minutes. [E2 past incident: INC-311 Payments pool exhausted after config change › Resolution]",
                 "👍",
                 "👎",
+                "What else may I read?",
                 "3 sources · 143 commits in shop and payments, from the 14 days before · words quoted from the sources · release features-1 · details in the thread",
             ],
         ),
@@ -156,9 +157,18 @@ def test_the_buttons_carry_their_item_and_incident():
 
     votes = [f"vote.{way}.{item}" for item in ("summary", "cause", "next") for way in ("up", "down")]
     culprits = [f"vote.culprit.commit:{culprit.commit.sha}" for culprit in states.CULPRITS[:2]]
-    assert sorted(shown) == sorted(votes + culprits)
+    assert sorted(shown) == sorted(["private.more", *votes, *culprits])
     assert {button["value"] for button in shown.values()} == {states.INCIDENT.id}
     assert shown["vote.up.cause"]["accessibility_label"] == "Thumbs up for the likely cause"
+
+
+def test_whoever_looks_at_an_open_card_may_ask_what_else_they_may_read():
+    """Whatever was found, as soon as the search is over; not on a resolved card, nor where there is no Slack to answer in."""
+    local = replace(states.LIKELY, incident=replace(states.INCIDENT, id="local:1"))
+    shown = {name for name, card in states.CARDS.items() if "private.more" in buttons(blocks.card_message(card))}
+
+    assert states.CARDS.keys() - shown == {"just-posted", "filling-in", "resolved", "resolved-bare"}
+    assert "private.more" not in buttons(blocks.card_message(local))
 
 
 @pytest.mark.parametrize(

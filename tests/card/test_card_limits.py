@@ -164,6 +164,7 @@ def _every_message(card: Card) -> list[dict[str, Any]]:
     return [
         blocks.card_message(card),
         blocks.detail_message(card),
+        blocks.more_message(card.evidence, card.incident),
         blocks.answer_message(
             title, card.summary, **shared, incident=card.incident, key="k", gaps=card.gaps, searched=len(card.gaps)
         ),

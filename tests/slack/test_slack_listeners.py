@@ -31,6 +31,7 @@ BUTTONS = [
                 f"vote.culprit.commit:{'a' * 40}",
                 "vote.up.nonsense",
                 "open.pagerduty",
+                "private.more",
             )
         ],
     }
@@ -150,6 +151,14 @@ def test_a_press_on_the_private_button_names_the_question(slack, office, client,
 
     assert office.work() == [("answer_privately", "C1-1.5", {"person": person(slack, "ben")})]
     assert (slack.ephemerals[-1].user, slack.ephemerals[-1].text) == (slack.user("ben"), "sent")
+
+
+def test_a_press_on_the_cards_button_names_the_incident_and_is_answered_to_who_pressed(slack, office, card):
+    """By their own id; nobody else sees what they are told."""
+    slack.click("general", card, "private.more", "ben")
+
+    assert office.work() == [("more", "pd:1", {"person": person(slack, "ben")})]
+    assert [(shown.user, shown.text) for shown in slack.ephemerals] == [(slack.user("ben"), "noted")]
 
 
 # -- questions and remarks ---------------------------------------------------------------------------------------
