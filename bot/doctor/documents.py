@@ -1,27 +1,48 @@
 """Documents: the folders, the index and the model that makes its vectors.
 
-Does: see that each opens, and that what is configured was indexed. Does not: read the documents, sync, or rebuild.
+Does: see that each opens, that what is configured was indexed, and when each source was last synced. Does not: read the documents,
+sync, or rebuild.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bot.card import duration
 from bot.doctor.check import Check, fail, off, ok, refused, warn
+from bot.library import OWN_INCIDENTS
 from core.errors import IndexUnavailable, RundownError, StoreError
 from core.settings import Settings
+from ingest.workers import STALE
+
+if TYPE_CHECKING:
+    from core.store import Synced
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Indexed:
+    """What the store says of the index that answers."""
+
+    generation: int = 1
+    #: Source to how many documents of it are indexed, and to how its last sync went.
+    documents: Mapping[str, int] = field(default_factory=dict)
+    syncs: Mapping[str, Synced] = field(default_factory=dict)
 
 
 def folders(settings: Settings) -> Sequence[Check]:
-    """Each source of documents can be opened, and something of it is in the index."""
+    """Each source of documents can be opened, and was synced lately: those configured, and whatever else was ever synced."""
     from ingest.sources import open_source
 
+    indexed, checks, looked_at = _indexed(settings), [], set()
     if not settings.docs:
-        return [off("Documents", "none configured", "set RUNDOWN_DOCS to your runbooks, wiki and past incidents")]
-    (counts, _), checks = _indexed(settings), []
+        checks.append(off("Documents", "none configured", "set RUNDOWN_DOCS to your runbooks, wiki and past incidents"))
     for spec in settings.docs:
         name = f"Documents {spec.rstrip('/').rsplit('/', 1)[-1]}"
         try:
@@ -29,20 +50,40 @@ def folders(settings: Settings) -> Sequence[Check]:
         except RundownError as error:
             checks.append(refused(name, error))
             continue
-        if count := counts.get(source.name, 0):
-            checks.append(ok(name, f"{count} indexed from {spec}"))
-        else:
-            checks.append(
-                warn(name, f"nothing of {spec} is indexed yet", f"`rundown ingest {spec}`, or start `rundown serve`")
-            )
-    return checks
+        looked_at.add(source.name)
+        checks.append(_synced(name, spec, source.name, indexed))
+    others = {source: last.spec for source, last in indexed.syncs.items() if source not in looked_at}
+    return [*checks, *(_synced(f"Documents {source}", spec, source, indexed) for source, spec in others.items())]
 
 
-def _indexed(settings: Settings) -> tuple[dict[str, int], int]:
-    """How many documents of each source the store says are indexed, and which generation answers; if it cannot say, none."""
+def _synced(name: str, spec: str, source: str, indexed: _Indexed) -> Check:
+    """When one source was last synced. What is not synced any more answers all the same, with the readers it had."""
+    count, last = indexed.documents.get(source, 0), indexed.syncs.get(source)
+    # Our own incidents are read by the server alone: only it knows the names and channels in them.
+    own, now = spec == OWN_INCIDENTS, datetime.now(UTC)
+    again = "`rundown serve`, which logs what keeps it from that" if own else f"`rundown ingest {shlex.quote(spec)}`"
+    if last is None and not count:
+        return warn(name, f"nothing of {spec} is indexed yet", f"{again}, or start `rundown serve`")
+    held = f"{count} indexed from {spec}"
+    if last is None or last.synced_at is None:
+        found, way_out = f"{held}, and no sync of it has ever finished", f"read it to its end: {again}"
+        return fail(name, f"{found}: {last.error}", way_out) if last and last.error else warn(name, found, way_out)
+    found = f"{held}, last synced {duration(last.synced_at, now)} ago"
+    found += f"; each sync since failed: {last.error}" if last.error else ""
+    if now - last.synced_at < STALE:
+        return warn(name, found, again) if last.error else ok(name, found)
+    found += "; what is indexed still answers, with the readers of then"
+    forget = f"if it is gone for good, `rundown ingest --forget {shlex.quote(source)}`"
+    if last.error:
+        return fail(name, found, f"once that is mended, {again}; {forget}")
+    return warn(name, found, f"start `rundown serve`, or sync it once: {again}; {forget}")
+
+
+def _indexed(settings: Settings) -> _Indexed:
+    """What the store says; if it cannot say, nothing."""
     from core.store import GenerationState, Store, open_engine, revision_of
 
-    nothing: tuple[dict[str, int], int] = ({}, 1)
+    nothing = _Indexed()
     if settings.database_url is None and not (settings.home / "rundown.sqlite").exists():
         return nothing
     try:
@@ -52,7 +93,7 @@ def _indexed(settings: Settings) -> tuple[dict[str, int], int]:
         opened = Store(open_engine(settings.store_url))
         try:
             live = [item.number for item in opened.generations() if item.state is GenerationState.LIVE]
-            return opened.sources(), live[0] if live else 1
+            return _Indexed(generation=live[0] if live else 1, documents=opened.sources(), syncs=opened.syncs())
         finally:
             opened.close()
     except StoreError:
@@ -65,7 +106,7 @@ def index(settings: Settings) -> Sequence[Check]:
     from retrieval.generations import open_shelf
 
     where = settings.qdrant_url or "inside the process"
-    opened = open_shelf(settings).index(_indexed(settings)[1])
+    opened = open_shelf(settings).index(_indexed(settings).generation)
     try:
         count, space = opened.count(), opened.space()
     except IndexUnavailable as error:
