@@ -179,9 +179,15 @@ class SyncQueue:
             Of each source why its last sync failed, "" if it did not, None while its first one has not ended.
         """
         with self._lock:
-            for spec in dict.fromkeys(specs):
-                self._tend(spec, self._turns.setdefault(spec, _Turn()), every_s)
-            return {spec: self._turns[spec].refused for spec in specs}
+            turns = {spec: self._turns.setdefault(spec, _Turn()) for spec in specs}
+            for spec, turn in turns.items():
+                self._look_at(spec, turn, every_s)
+            due = [spec for spec, turn in turns.items() if turn.workflow_id is None and time.monotonic() >= turn.due_at]
+            if due:
+                self._forget_finished()
+            for spec in due:
+                turns[spec].workflow_id = self._enqueue(spec)
+            return {spec: turn.refused for spec, turn in turns.items()}
 
     def hurry(self) -> None:
         """Have every source synced that is not being synced, whenever its turn would have been."""
@@ -189,22 +195,20 @@ class SyncQueue:
             for turn in self._turns.values():
                 turn.due_at = 0.0
 
-    def _tend(self, spec: str, turn: _Turn, every_s: float) -> None:
-        """Look at a sync that was begun, or begin one that is due."""
+    def _look_at(self, spec: str, turn: _Turn, every_s: float) -> None:
+        """See what became of a sync that was begun."""
         from dbos import DBOS
 
-        if turn.workflow_id is not None:
-            status = DBOS.get_workflow_status(turn.workflow_id)
-            if status is not None and status.status in _UNDER_WAY:
-                self._resume_if_lost(status)
-                return
-            turn.workflow_id, turn.due_at = None, time.monotonic() + every_s
-            turn.refused = _why_refused(status)
-            if turn.refused:
-                log.warning("%s could not be synced: %s", spec, turn.refused)
-        if time.monotonic() >= turn.due_at:
-            self._forget_finished()
-            turn.workflow_id = self._enqueue(spec)
+        if turn.workflow_id is None:
+            return
+        status = DBOS.get_workflow_status(turn.workflow_id)
+        if status is not None and status.status in _UNDER_WAY:
+            self._resume_if_lost(status)
+            return
+        turn.workflow_id, turn.due_at = None, time.monotonic() + every_s
+        turn.refused = _why_refused(status)
+        if turn.refused:
+            log.warning("%s could not be synced: %s", spec, turn.refused)
 
     def _enqueue(self, spec: str) -> str:
         from dbos import DBOS, SetEnqueueOptions, SetWorkflowID

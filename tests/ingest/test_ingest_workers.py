@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,9 +171,24 @@ def test_a_source_whose_turn_is_far_off_may_be_hurried():
     assert done == ["a", "a"]
 
 
+@pytest.mark.usefixtures("database")
+def test_finished_syncs_are_forgotten_once_a_round_in_which_one_begins(monkeypatch: pytest.MonkeyPatch):
+    """However many sources are due; a look at which none is costs the database nothing."""
+    from dbos import DBOS
+
+    rounds: list[dict[str, Any]] = []
+    listed = DBOS.list_workflows
+    monkeypatch.setattr(DBOS, "list_workflows", lambda **asked: rounds.append(asked) or listed(**asked))
+    queue = opened(SyncQueue(lambda spec: None, workers=1, worker="rundown"))
+    kept_up(queue, ["a", "b", "c"], all_ended)
+
+    assert len(rounds) == 1
+
+
 PROGRAM = """
 import os, signal, sys, threading
 from pathlib import Path
+from typing import Any
 from dbos import DBOS
 from bot.workflow import dbos_config
 from core.settings import read_settings
