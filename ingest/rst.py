@@ -8,6 +8,7 @@ Does not: include files, run raw HTML, read a docutils.conf, or resolve referenc
 
 from __future__ import annotations
 
+import ast
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -212,41 +213,23 @@ def _reader_of(name: str) -> type[Directive]:
 
 def _is_met(condition: str) -> bool:
     """Whether a site's HTML meets a condition such as "html and not draft"; one that cannot be understood is not met."""
-    if len(condition) > _LONGEST_CONDITION:
-        return False
-    words = re.findall(r"[()]|[^\s()]+", condition)
-
-    def one() -> bool:
-        word = words.pop(0)
-        if word == "not":
-            return not one()
-        if word == "(":
-            met = either()
-            if words.pop(0) != ")":
-                raise ValueError
-            return met
-        if not re.fullmatch(r"[\w.:-]+", word) or word in ("and", "or"):
-            raise ValueError
-        return word in _TAGS
-
-    def both() -> bool:
-        met = one()
-        while words[:1] == ["and"]:
-            words.pop(0)
-            met = one() and met
-        return met
-
-    def either() -> bool:
-        met = both()
-        while words[:1] == ["or"]:
-            words.pop(0)
-            met = both() or met
-        return met
-
     try:
-        return either() and not words
-    except (IndexError, ValueError):
+        return len(condition) <= _LONGEST_CONDITION and _reckoned(ast.parse(condition, mode="eval").body)
+    except (SyntaxError, ValueError):
         return False
+
+
+def _reckoned(condition: ast.expr) -> bool:
+    """Sphinx writes conditions as Python does, and knows of Python tags, not, and, or and brackets alone."""
+    match condition:
+        case ast.Name(id=tag):
+            return tag in _TAGS
+        case ast.UnaryOp(op=ast.Not(), operand=one):
+            return not _reckoned(one)
+        case ast.BoolOp(op=joint, values=parts):
+            met = [_reckoned(part) for part in parts]  # all of them: one that is not understood spoils the rest
+            return all(met) if isinstance(joint, ast.And) else any(met)
+    raise ValueError("no condition of Sphinx's")
 
 
 def _role(

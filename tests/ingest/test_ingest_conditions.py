@@ -61,6 +61,8 @@ def test_asciidoc_shows_what_its_reader_would_see(page: str, text: str, hidden: 
         ("only::", False),
         ("only:: html or (", False),
         ("only:: html )", False),
+        ("only:: html or f(html)", False),
+        ("only:: not html-like", False),
         ("ifconfig:: release == 'never'", False),
     ],
 )
