@@ -91,7 +91,7 @@ def _nothing(evidence: Sequence[Evidence], searched: int | None, *, searchable: 
         else " in the documents I can search"
     )
     near = [
-        f"• {link(item.url, words.source_kind(item.tier) + ': ' + item.title, 120, schemes=('https',))}"
+        f"• {link(item.url, words.source_kind(item.kind) + ': ' + item.title, 120, schemes=('https',))}"
         for item in evidence[:3]
     ]
     return [f"I found nothing on this{where}.", *(["Nearest pages, none of which answers it:", *near] if near else [])]

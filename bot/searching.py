@@ -106,7 +106,8 @@ def reasons(item: Found) -> list[str]:
     lines.append(f"nearness in meaning {item.closeness:.2f}{'' if item.related else ': too far to be related'}")
     lines += [f"{signal.text} ({signal.weight:+.2f})" for signal in item.signals]
     lines += [f"says the same as {twin.doc_id}" for twin in item.alike]
-    lines.append(f"{item.evidence.tier.value}, from {item.source}")
+    said_by = f", its words {item.evidence.tier.value}'s" if item.evidence.within else ""
+    lines.append(f"{item.evidence.kind.value}{said_by}, from {item.source}")
     return lines
 
 

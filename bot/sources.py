@@ -92,7 +92,7 @@ class Sources:
 def evidence_name(item: Evidence, limit: int = 80) -> str:
     """What a reader calls it: "runbook: Checkout › Pool exhausted"."""
     place = f"{item.title} › {item.section[-1]}" if item.section and item.section[-1] != item.title else item.title
-    name = f"{source_kind(item.tier)}: {place.strip() or item.doc_id or 'untitled'}"
+    name = f"{source_kind(item.kind)}: {place.strip() or item.doc_id or 'untitled'}"
     return name if len(name) <= limit else f"{name[: limit - 1].rstrip()}…"
 
 

@@ -259,6 +259,8 @@ _ENDED = re.compile(
     r"|fail(?:ed|ing) over|switch(?:ed|ing)|disabl(?:ed|ing)|rais(?:ed|ing)|scal(?:ed|ing)|increas(?:ed|ing)|undid|drain(?:ed|ing)|rebooted|flushed)\b",
     re.I,
 )
+#: The line with which our own stories close: who called it over, and when, tells nobody what ended it.
+_CLOSING = re.compile(r"^Resolved(?: by .{1,200}?)? on \d{4}-\d\d-\d\d \d\d:\d\d UTC, ")
 _ENDED_HEADING = re.compile(r"resol|mitigat|fix|\b(?:worked|helped|ended)\b|recover|remed|action taken", re.I)
 _CAUSE = re.compile(r"\b(?:caus(?:e[ds]?|ing)|because|due to|led to|triggered by|as a result of|stemmed)\b", re.I)
 _CAUSE_HEADING = re.compile(r"cause|trigger|what happened|why|contribut", re.I)
@@ -312,7 +314,7 @@ def _told(parts: Sequence[Source], cue: re.Pattern[str], heading: re.Pattern[str
             vain = any(tried_in_vain(words) for words in (*item.section, item.text))
             under = vain or any(heading.search(name) for name in item.section)
             worth = 2 * under + bool(cue.search(item.text)) - (0.5 if len(item.text.split()) < 4 else 0)
-            fit = item.kind != "row" and showable(item) and not advises(item.text)
+            fit = item.kind != "row" and showable(item) and not advises(item.text) and not _CLOSING.match(item.text)
             if worth >= 1 and fit and (vain or not negated(item.text)):
                 scored.append((worth, part.id, full_stop(item.text), vain))
     return [(source_id, text, vain) for _, source_id, text, vain in sorted(scored, key=lambda item: -item[0])]

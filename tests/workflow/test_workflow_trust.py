@@ -117,6 +117,7 @@ def test_only_the_record_tells_what_worked_and_nothing_of_the_past_is_a_step(
     plan, summary = (" ".join(item.text for item in draft.sentences) for draft in (drafted.mitigation, drafted.summary))
 
     assert "Steps to take" not in [section.heading for section in drafted.mitigation.sections]
+    assert "Resolved by" not in plan
     assert (FIX[:-1] in plan or f'mitigated by: "{FIX}"' in summary) == worked
     assert (f'somebody said in Slack: "{FIX}"' in summary) == (holding(gathered).tier is Tier.SLACK)
 
