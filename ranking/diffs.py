@@ -33,6 +33,8 @@ _OPTIONS = (
 #: Larger files count as binary, which saves git from diffing dumps and minified bundles.
 _BIG_FILE = ("-c", "core.bigFileThreshold=1m", "-c", "core.quotePath=false")
 _HEAD = re.compile(rb"^\0([0-9a-f]{40,64})\n$")
+#: A line that is blank or a comment in one of the usual languages, by its beginning.
+_REMARK = re.compile(r"\s*($|# |#$|//|/\*|\*/|\* |\*$|-- |<!--|\{#|; |;;|\"\"\"[^\"]*\"\"\"$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,8 @@ class Diff:
     removed: int
     #: Whether the end was cut off, so that the counts are lower bounds.
     cut: bool = False
+    #: Whether every changed line is a comment or blank, some line being a comment.
+    only_comments: bool = False
 
 
 def read_diffs(repository: Repository, shas: Sequence[str], *, stop_after_s: float = 5.0) -> dict[str, Diff]:
@@ -138,6 +142,7 @@ def _parse(lines: Iterable[str]) -> Diff:
     path = old_path = ""
     added = removed = size = 0
     in_hunk = False
+    remarks = statements = 0
 
     def close() -> None:
         if texts:
@@ -156,6 +161,9 @@ def _parse(lines: Iterable[str]) -> Diff:
         elif in_hunk:
             added += line.startswith("+")
             removed += line.startswith("-")
+            if line.startswith(("+", "-")) and line[1:].strip():
+                remark = bool(_REMARK.match(line[1:]))
+                remarks, statements = remarks + remark, statements + (not remark)
             texts.append(line[1:])
         elif line.startswith("--- "):
             old_path = _name(line, "a/")
@@ -163,7 +171,9 @@ def _parse(lines: Iterable[str]) -> Diff:
             new_path = _name(line, "b/")
             path = old_path if new_path == "/dev/null" else new_path
     close()
-    return Diff(hunks=tuple(hunks), added=added, removed=removed, cut=size > COMMIT_LIMIT)
+    cut = size > COMMIT_LIMIT
+    said = remarks > 0 and statements == 0 and not cut
+    return Diff(hunks=tuple(hunks), added=added, removed=removed, cut=cut, only_comments=said)
 
 
 def _name(line: str, side: str) -> str:

@@ -132,6 +132,7 @@ class Measurer:
         _name_matches(self, "name_lines", [found.whole for found in lines.values()], list(lines))
         _phrases(self, lines)
         live.switched(self, lines)
+        live.remarks(self, lines)
         context.path_histories(self, histories, chosen)
         for repo, indexes in context.by_repo(self.table.commits, chosen).items():
             context.past(self, histories[repo], indexes)

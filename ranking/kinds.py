@@ -80,8 +80,21 @@ _RULES: dict[str, Callable[[Commit], bool]] = {
     "empty": lambda commit: not commit.files,
 }
 KINDS = tuple(_RULES)
+#: Texts that a program may read wherever they lie outside of a folder of documentation: word lists, lists of hosts.
+_MAY_BE_DATA = re.compile(r"^(?!(.*/)?(docs?|documentation|man|licenses)/).*\.(txt|[1-9])$", re.IGNORECASE)
 
 
 def kinds(commit: Commit) -> frozenset[str]:
     """The kinds of change a commit is; see `KINDS`."""
     return frozenset(kind for kind, applies in _RULES.items() if applies(commit))
+
+
+def never_runs(commit: Commit) -> bool:
+    """Whether all of its files are documentation or tests: a deploy brings nothing of it to production."""
+    return bool(commit.files) and all(_idle(change.path) for change in commit.files)
+
+
+def _idle(path: str) -> bool:
+    if _TESTS.search(path):
+        return True
+    return bool(_DOCS.search(path)) and not _READ_BY_MACHINES.search(path) and not _MAY_BE_DATA.search(path)

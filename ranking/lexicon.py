@@ -67,6 +67,8 @@ class Lines:
     text: str
     #: Of each line.
     pairs: Pairs
+    #: Whether nothing but comments was changed.
+    only_comments: bool = False
 
 
 class Lexicon:
@@ -145,7 +147,7 @@ def _lines(diff: Diff) -> Lines:
     hunks = tuple((path, Counter(chain(*changed))) for path, changed in lines)
     text = "\n".join(hunk.text for hunk in diff.hunks).lower()
     pairs = Pairs(chain.from_iterable(changed for _, changed in lines))
-    return Lines(hunks, _total(words for _, words in hunks), text, pairs)
+    return Lines(hunks, _total(words for _, words in hunks), text, pairs, diff.only_comments)
 
 
 def _total(counts: Iterable[Counter[str]]) -> Counter[str]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ranking.kinds import never_runs
 from ranking.lexicon import Lines
 from ranking.surroundings import landed_at
 
@@ -72,10 +73,21 @@ def deploys(measurer: Measurer) -> None:
     table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
     for index, commit in enumerate(table.commits if around else ()):
         standing = around.deploys.standing(commit) if around else None
+        if standing and never_runs(commit):
+            table.put("never_runs", index, 1.0, "documentation and tests")
         changed = (standing.live_at or standing.rolled_back_at) if standing else None
         hours = (moment - changed).total_seconds() / 3600 if changed else 0.0
         for feature, value in (standing.features(moment) if standing else {}).items():
             table.put(feature, index, value, f"{hours:.6f}{'' if standing and standing.placed else _STRANGE}")
+
+
+def remarks(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
+    """Which candidates of repositories whose deploys were told changed nothing but comments: no deploy makes them matter."""
+    around = measurer.question.around
+    for index, found in lines.items():
+        commit = measurer.table.commits[index]
+        if around and found.only_comments and around.deploys.standing(commit):
+            measurer.table.put("never_runs", index, 1.0, "comments")
 
 
 def switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:

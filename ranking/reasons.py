@@ -31,6 +31,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "service": ("service", "foreign_service"),
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
     "switch": ("switched",),
+    "idle": ("never_runs",),
     "time": ("recent", "within_hour", "within_hour_by_days", "newer_in_repo", "newer_in_repo_by_days", "unmerged"),
     "repository": ("repo_named", "repo_history"),
     "history": ("reverts_here", "culprits_here"),
@@ -177,6 +178,11 @@ def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
     return f"knows `{name}`, which was switched {span(float(hours) * 3600)} before" if name and worth > 0 else ""
 
 
+def _idle(table: Table, index: int, moment: datetime, worth: float) -> str:
+    what = table.notes.get(("never_runs", index))
+    return f"changes only {what}, which no deploy runs" if worth < 0 and what else ""
+
+
 def _time(table: Table, index: int, moment: datetime, worth: float) -> str:
     commit = table.commits[index]
     if not commit.landed:
@@ -246,6 +252,7 @@ _WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
     "service": _service,
     "deploy": _deploy,
     "switch": _switch,
+    "idle": _idle,
     "time": _time,
     "repository": _repository,
     "history": _history,

@@ -1,0 +1,72 @@
+"""Commits that say what the alert says, and cannot have done it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from ranking_repos import NOON, Change
+
+from core.model import Incident
+from ranking.diffs import read_diffs
+from ranking.events import ChangeEvent
+from ranking.history import open_history
+from ranking.ranker import Ranker
+
+ERROR = "deadlock detected on reservation_lines"
+INCIDENT = Incident(id="local:1", title=f"stock: ERROR: {ERROR}", created_at=NOON, service="stock")
+CULPRIT = Change(hours=6, message="Reserve in the order they come", files={"stock/reserve.py": "for line in lines:\n"})
+DECOYS = {
+    "documentation": {"stock/docs/runbook.md": f"{ERROR}: restart the worker\n"},
+    "tests": {"stock/tests/test_reserve.py": f"ERROR = '{ERROR}'\n"},
+    "both": {"stock/README.md": f"{ERROR}\n", "stock/tests/test_reserve.py": f"ERROR = '{ERROR}'\n"},
+    "comments": {"stock/reserve.py": f"# {ERROR}: see the runbook\n\nfor line in lines:\n"},
+    "program": {"stock/retry.py": f"RETRY_ON = '{ERROR}'\n"},
+    "data": {"stock/errors.txt": f"{ERROR}\n"},
+}
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+@pytest.mark.parametrize("decoy", DECOYS)
+def test_what_no_deploy_runs_is_no_culprit(decoy, deployed, make_repo, home):
+    """However much it says of the alert; where nothing is told of deploys, words decide as before."""
+    path, shas = make_repo(
+        "shop",
+        [
+            Change(hours=99, message="Begin", files={"services.yaml": "stock: [stock/]\n", "stock/a.py": "1\n"}),
+            CULPRIT,
+            Change(hours=5, message=f"What to do on '{ERROR}'", files=DECOYS[decoy]),
+        ],
+    )
+    event = ChangeEvent(kind="deploy", at=NOON - timedelta(minutes=20), service="stock", sha=shas[2])
+    ranking = Ranker([open_history(path, home=home)]).rank(INCIDENT, events=[event] if deployed else [])
+    runs = decoy in ("program", "data") or not deployed
+    told = [reason.text for culprit in ranking.culprits for reason in culprit.reasons if reason.feature == "idle"]
+
+    assert ranking.culprits[0].commit.sha == shas[2 if runs else 1]
+    assert bool(told) is not runs
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "remarks"),
+    [
+        ("a = 1\n", "a = 1  # why\n", False),
+        ("a = 1\n", "# why\n\na = 1\n", True),
+        ("a = 1\n", "a = 1\n\n", False),
+        ("int a;\n", "// why\n/* or\n * not\n */\nint a;\n", True),
+        ("int *a;\n", "int *a;\n*a = 1;\n", False),
+        ("#include <a>\n", "#include <b>\n", False),
+        ("#!/bin/sh\n", "#!/bin/bash\n", False),
+        ("a { }\n", "a { }\n#id { }\n", False),
+        ("x\n", "-- why\nx\n", True),
+        ("x\n", "--force\nx\n", False),
+    ],
+)
+def test_comments_are_told_from_statements(before, after, remarks, make_repo, home):
+    """By how the line begins; a line that does anything is none."""
+    path, shas = make_repo(
+        "shop", [Change(hours=2, message="a", files={"a": before}), Change(hours=1, message="b", files={"a": after})]
+    )
+    history = open_history(path, home=home)
+
+    assert read_diffs(history.repository, [shas[1]])[shas[1]].only_comments is remarks
