@@ -34,6 +34,13 @@ _SWITCHES, _DAYS = 12, 14
 #: What a switch of another service is worth where nothing says how the two stand to each other.
 _UNKNOWN = 0.5
 _GAP = r"[-_./: ]{0,2}"
+#: Where a told name ends and what it was set to begins: "new-cart: 5% -> 100%", "new-cart=on", "new-cart (all users)".
+_VALUE = re.compile(
+    r"\s*(=|->|→|:\s|\(|\s(set|to|from|on|off|enabled|disabled|true|false|\d+ ?%)(?![\w-])).*$",
+    re.IGNORECASE | re.DOTALL,
+)
+#: Matches nothing: for a switch that is told by its commit alone.
+_NEVER = r"(?!)"
 #: How far back the code behind a flag is looked for, in how many files, and in how many spellings.
 _HISTORY_DAYS, _SETTING_DAYS, _FILES, _SPELLINGS = 400, 30, 40, 3
 #: A commit of more files is an import: it brought everything, and so tells nothing.
@@ -54,8 +61,15 @@ class Switch:
     #: What code and messages hold of the name, as regular expressions for lower-case text; the parts to look for first.
     pattern: re.Pattern[str]
     hint: str
-    #: The same without look-around, for git.
+    #: The same without look-around, for git; empty where only the commit was told.
     plain: str
+    #: The commit that was rolled out, as it was told; empty where none was.
+    sha: str = ""
+
+    def touched_by(self, commit: Commit) -> bool:
+        """Whether it is the name of a file that a commit changes: settings are pushed by their file too."""
+        path = _VALUE.sub("", self.name).strip().strip("/")
+        return "." in path and any(f"/{change.path}".endswith(f"/{path}") for change in commit.files)
 
     def known_to(self, text: str) -> bool:
         """Whether a lower-case text holds the name, however it is spelt."""
@@ -69,14 +83,14 @@ class Switch:
 def find_switches(events: Iterable[ChangeEvent], services: ServiceMap, before: datetime) -> list[Switch]:
     """Flags and settings switched in the two weeks before a moment, the latest first; those of unrelated services left out."""
     since = before - timedelta(days=_DAYS)
-    told = [e for e in events if e.kind in ("flag", "config") and e.name and since <= e.at < before]
+    told = [e for e in events if e.kind in ("flag", "config") and (e.name or e.sha) and since <= e.at < before]
     found: dict[str, Switch] = {}
     for event in sorted(told, key=lambda event: event.at, reverse=True):
         near = services.nearness(event.service)
         worth = near if near is not None else _UNKNOWN if event.service and services.affected else 1.0
         switch = _switch(event, worth)
         if switch and worth > 0:
-            found.setdefault(switch.plain, switch)
+            found.setdefault(f"{switch.plain} {switch.sha}", switch)
     return list(found.values())[:_SWITCHES]
 
 
@@ -102,7 +116,7 @@ def find_flagged(
     """
     end = time.monotonic() + stop_after_s
     found: dict[str, tuple[Commit, Switch]] = {}
-    for switch in switches:
+    for switch in (switch for switch in switches if switch.plain):
         for history in histories:
             left = end - time.monotonic()
             if left <= 0:
@@ -152,17 +166,24 @@ def _listed(history: History, left_s: float, *command: str) -> list[str]:
 
 
 def _switch(event: ChangeEvent, worth: float) -> Switch | None:
-    """A switch by its name; None for a name of which nothing telling is left."""
-    name = event.name or ""
-    cores = [core for core in dict.fromkeys((_core(name), _core(_leaf(name)))) if _telling(core)]
+    """A switch by its name; None for a name of which nothing telling is left, if no commit is told either."""
+    name, sha = event.name or "", (event.sha or "").lower()
+    bare = _VALUE.sub("", name)
+    cores = [core for core in dict.fromkeys((_core(bare), _core(_leaf(bare)))) if _telling(core)]
     if not cores:
-        return None
+        never = re.compile(_NEVER)
+        told = Switch(
+            name=name or sha, kind=event.kind, at=event.at, nearness=worth, pattern=never, hint="", plain="", sha=sha
+        )
+        return told if sha else None
     plain = "|".join(_GAP.join(map(re.escape, core)) for core in cores)
     around = "|".join(sorted(_AROUND))
     pattern = rf"(?:\b|_|(?:{around}))(?:{plain})(?:\b|_|(?:{around})|[-.])"
     hint = max(set(cores[0]).intersection(*map(set, cores)) or cores[-1], key=len)
     found = re.compile(pattern)
-    return Switch(name=name, kind=event.kind, at=event.at, nearness=worth, pattern=found, hint=hint, plain=plain)
+    return Switch(
+        name=name, kind=event.kind, at=event.at, nearness=worth, pattern=found, hint=hint, plain=plain, sha=sha
+    )
 
 
 def _leaf(name: str) -> str:

@@ -97,7 +97,8 @@ def switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
         own = around.flagged.get(commit.sha) if around else None
         said = f"{commit.subject}\n{commit.body}".lower()
         for switch in around.switches if around else ():
-            sure = 1.0 if (own and own[1] is switch) or switch.known_to(said) else 0.0
+            told = (own and own[1] is switch) or switch.known_to(said) or switch.touched_by(commit)
+            sure = 1.0 if told else 0.0
             if not sure and index in lines and switch.known_to(lines[index].text):
                 sure = _IN_LINES
             if sure and commit.landed and commit.landed_at < switch.at:

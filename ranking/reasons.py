@@ -175,7 +175,12 @@ def _deploy(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
     name, _, hours = table.notes.get(("switched", index), "").partition("\n")
-    return f"knows `{name}`, which was switched {span(float(hours) * 3600)} before" if name and worth > 0 else ""
+    if not name or worth <= 0:
+        return ""
+    when = f"{span(float(hours) * 3600)} before"
+    if table.commits[index].sha.startswith(name):
+        return f"was rolled out {when}, as a change of settings"
+    return f"knows `{name}`, which was switched {when}"
 
 
 def _idle(table: Table, index: int, moment: datetime, worth: float) -> str:

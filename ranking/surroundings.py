@@ -84,6 +84,12 @@ def look_around(
     )
     switches = find_switches(events, services, moment)
     flagged, gaps = find_flagged(histories, switches, moment)
+    rolled_out = find(histories, {switch.sha for switch in switches if switch.sha}, moment)
+    flagged |= {
+        rolled_out[switch.sha].sha: (rolled_out[switch.sha], switch)
+        for switch in reversed(switches)  # the latest counts
+        if switch.sha in rolled_out
+    }
     return Surroundings(
         services=services,
         deploys=read_deploys(events, histories, services, before=moment, start=start, find=find),

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from ranking_repos import NOON, Change, git
 
+from core.model import Incident
 from ranking.events import ChangeEvent
 from ranking.flags import find_flagged, find_switches
 from ranking.history import open_history
+from ranking.ranker import Ranker
 from ranking.service_files import Entry
 from ranking.services import ServiceMap
 from ranking.topology import Topology
@@ -145,3 +147,54 @@ def test_a_setting_is_followed_to_who_changed_its_value(make_repo, home):
     switches = find_switches([switched("shop.pool-size", kind="config")], NOBODY, NOON)
 
     assert list(find_flagged([history], switches, NOON, stop_after_s=30)[0]) == [shas[1]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "new-cart=on",
+        "new-cart: 5% -> 100%",
+        "new-cart on",
+        "new_cart enabled for everyone",
+        "new-cart (all users)",
+        "newCart set to true",
+        "new-cart → 100 %",
+        "new-cart 25%",
+    ],
+)
+def test_what_it_was_set_to_is_no_part_of_its_name(name):
+    """Tools tell the value beside the name, in many ways."""
+    (switch,) = find_switches([switched(name)], NOBODY, NOON)
+
+    assert switch.known_to("if flags.is_on('new_cart'):")
+    assert switch.name == name
+
+
+@pytest.mark.parametrize(
+    ("days", "name", "sha"),
+    [
+        (1, "edge/limits.yaml", False),
+        (1, None, True),
+        (1, "edge/limits.yaml", True),
+        (20, None, True),
+        (20, "edge/limits.yaml", True),
+    ],
+)
+def test_a_setting_may_be_told_by_its_file_or_its_commit(days, name, sha, make_repo, home):
+    """What was rolled out is a candidate and comes first, however its service is written down and whatever it says."""
+    path, shas = make_repo(
+        "settings",
+        [
+            Change(hours=900, message="Begin", files={"edge/limits.yaml": "rps: 900\n"}),
+            Change(hours=24 * days, message="Audit", files={"edge/limits.yaml": "rps: 90\n"}),
+            Change(hours=3, message="Turn shoppers away less", files={"shop/page.py": "1\n"}),
+            Change(hours=2, message="Shoppers", files={"shop/page.py": "2\n"}),
+        ],
+    )
+    told = shas[1][:10].upper() if sha else None
+    event = ChangeEvent(kind="config", at=NOON - timedelta(minutes=5), name=name, sha=told)
+    incident = Incident(id="local:1", title="Shoppers are turned away", created_at=NOON, service="shop")
+    ranking = Ranker([open_history(path, home=home)]).rank(incident, events=[event])
+
+    assert ranking.culprits[0].commit.sha == shas[1]
+    assert any(reason.feature == "switch" for reason in ranking.culprits[0].reasons)
