@@ -25,6 +25,7 @@ from ranking import context, live
 from ranking.clues import find_clues
 from ranking.history import History
 from ranking.lexicon import Lexicon, Lines, Pairs
+from ranking.outside import told_cause
 from ranking.small.model import CommitReader
 from ranking.surroundings import Surroundings
 from ranking.text import K1, B, Bm25, count_terms, inverse_frequency, neighbours, saturated, terms
@@ -68,6 +69,8 @@ class Table:
     columns: dict[str, list[float]] = field(default_factory=dict)
     #: (feature, candidate's index) -> what a reason's sentence needs.
     notes: dict[tuple[str, int], str] = field(default_factory=dict)
+    #: Whether the incident's words tell of a cause that is no commit.
+    outside: bool = False
 
     def column(self, feature: str) -> list[float]:
         """The numbers of one feature, zero to begin with."""
@@ -92,7 +95,8 @@ class Measurer:
     """
 
     def __init__(self, question: Question, commits: Sequence[Commit], lexicon: Lexicon) -> None:
-        self.table, self.question, self._lexicon = Table(commits=commits), question, lexicon
+        self.table = Table(commits=commits, outside=bool(told_cause(question.text)))
+        self.question, self._lexicon = question, lexicon
         self.messages = [lexicon.message(commit) for commit in commits]
         #: The incident's terms, the title's twice.
         self.wanted, self._spelling = _query(question)

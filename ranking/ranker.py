@@ -276,7 +276,7 @@ class Ranker:
         by_features = scorer.scores(table, self._weighing.all)
         found, votes, problems = self._voted(survey, by_features)
         # Whoever asks about the last so many commits knows that one of them did it; a page knows nothing.
-        some = 1 - scorer.doubted(table, by_features, self._weighing.doubt) if survey.by_days else 1.0
+        some = 1 - scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.by_days else 1.0
         chances = [some * chance for chance in scorer.chances(found, self._weighing.temperature)]
         order = sorted(range(len(commits)), key=lambda index: -found[index])
         reasons = self._reasons(survey, order[:EXPLAINED], votes)

@@ -30,6 +30,8 @@ LIKELY_FROM, POSSIBLE_FROM = 0.6, 0.2
 _LINK_OVERLAP = 0.1
 #: Its service alone is no link: so are dozens of commits. Having gone live there within hours (1 / (1 + 9 hours)) is.
 _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
+#: What deploys and switches tell of a candidate.
+_LIVE = ("went_live", "in_last_deploy", "not_live", "rolled_back", "switched")
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
 
@@ -49,6 +51,8 @@ class Weighing(BaseModel):
     model_weight: float = 0.5
     #: The logit of "no commit did it": a constant and what each of `signs` adds.
     doubt: dict[str, float] = Field(default_factory=dict)
+    #: The same for signs that no label has: they are added to the fitted ones.
+    doubt_by_hand: dict[str, float] = Field(default_factory=dict)
     #: What the weights were fitted to and how well they did, for people.
     notes: dict[str, object] = Field(default_factory=dict)
 
@@ -56,6 +60,11 @@ class Weighing(BaseModel):
     def all(self) -> dict[str, float]:
         """The weight of every feature."""
         return {**self.weights, **self.by_hand}
+
+    @functools.cached_property
+    def all_doubt(self) -> dict[str, float]:
+        """What each of `signs` adds to the doubt."""
+        return {**self.doubt, **self.doubt_by_hand}
 
 
 def read_weighing(path: Path = SHIPPED) -> Weighing:
@@ -101,7 +110,8 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
     Returns:
         Beside a constant: the best score, which weights of before "features-3" ask for; `spread`, over how many the probability spreads (entropy, nats); `ahead`, how far
         the first stands out (standard deviations above the mean); of the first three the most overlap, closeness and likeness
-        of the files' history.
+        of the files' history; `outside`, whether the incident tells of a cause that is no commit; `settled`, how much longer
+        ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told.
     """
     first = sorted(range(len(found)), key=lambda index: -found[index])[:3]
 
@@ -117,7 +127,19 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         "overlap": best("overlap"),
         "closeness": best("closeness"),
         "path_history": best("path_history"),
+        "outside": float(table.outside),
+        "settled": _settled(table),
     }
+
+
+def _settled(table: Table) -> float:
+    foreign = table.columns.get("foreign_service", ())
+    near = [index for index in range(len(table.columns.get("recent", ()))) if not (foreign and foreign[index])]
+    told = [table.columns[name] for name in _LIVE if name in table.columns]
+    if not any(column[index] for column in told for index in near):
+        return 0.0
+    fresh = [table.columns[name] for name in ("went_live", "switched") if name in table.columns]
+    return 0.5 - max((column[index] for column in fresh for index in near), default=0.0)
 
 
 def _ahead(found: Sequence[float]) -> float:

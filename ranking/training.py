@@ -32,6 +32,7 @@ from ranking.history import History
 from ranking.labels.cases import Labelled
 from ranking.labels.feedback import origin_of
 from ranking.llama.examples import RankedCase
+from ranking.outside import told_cause
 from ranking.ranker import Progress, Ranker
 from ranking.scorer import Weighing
 
@@ -303,6 +304,7 @@ def fit(
         temperature=temperature,
         model_weight=shipped.model_weight,
         doubt=shipped.doubt,
+        doubt_by_hand=shipped.doubt_by_hand,
         notes={**notes, "fitted": held} if notes else {},
     )
 
@@ -371,8 +373,9 @@ def _outcome(one: Measured, weighing: Weighing) -> Outcome:
     if not one.shas:
         return Outcome(place=math.inf, answered=False, abstained=True, caused=caused)
     found, order = one.scores(weighing.all).tolist(), one.order(weighing.all)
-    table = Table(commits=(), columns={feature: column.tolist() for feature, column in one.columns.items()})
-    some = 1 - scorer.doubted(table, found, weighing.doubt)
+    columns = {feature: column.tolist() for feature, column in one.columns.items()}
+    table = Table(commits=(), columns=columns, outside=bool(told_cause(incident_of(one.case).text)))
+    some = 1 - scorer.doubted(table, found, weighing.all_doubt)
     chance = some * scorer.chances(found, weighing.temperature)[order[0]]
     return Outcome(
         place=place_of(one.case.culprits, (one.shas[index] for index in order)),

@@ -96,7 +96,7 @@ def test_every_sign_that_ships_is_measured():
     """A doubt in a sign nobody measures would count nothing, silently; those of earlier releases still are."""
     measured = scorer.signs(Table(commits=[]), [])
 
-    assert sorted({*read_weighing().doubt, "score"} - measured.keys()) == []
+    assert sorted({*read_weighing().all_doubt, "score"} - measured.keys()) == []
 
 
 def test_a_doubted_ranking_names_nobody(history):
