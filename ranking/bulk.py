@@ -29,14 +29,14 @@ _EXPLAINED = 5
 
 
 class Case(BaseModel):
-    """One incident to rank. Keys it does not know are ignored, so that labels may lie in the same file."""
+    """One incident to rank. Keys it does not know are ignored, so that labels may lie in the same file; null is as good as no key."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
 
     id: str
     title: str
     description: str = ""
-    #: Unix seconds.
+    #: Unix seconds, or ISO 8601.
     created_at: Seconds
     service: str | None = None
     repos: tuple[str, ...] | None = None
@@ -131,7 +131,7 @@ def read_cases(path: Path, repos: Sequence[str]) -> Iterator[Case]:
                 why=f"its id {case.id!r} is that of line {seen[case.id]}",
                 way_out="give each case its own id",
             )
-        if case.repos is not None and not set(case.repos) & set(repos):
+        if case.repos and not set(case.repos) & set(repos):
             raise CaseError(
                 f"cannot rank the case at {where}",
                 why=f"of the repositories it names ({', '.join(case.repos)}) none is among those given ({', '.join(repos)})",
@@ -195,7 +195,7 @@ def _asked(case: Case, window_days: float) -> dict[str, Any]:
         "window_commits": case.window_commits,
         "events": events,
         "candidates": case.candidates,
-        "repos": case.repos,
+        "repos": case.repos or None,
     }
 
 

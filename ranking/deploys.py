@@ -24,8 +24,6 @@ from ranking.tags import Tag
 #: Finds commits by id or prefix in several histories, as they stood before a moment.
 Find = Callable[[Sequence[History], Iterable[str], datetime], dict[str, Commit]]
 
-_ELSEWHERE = re.compile(r"\b(staging|stage|pre-?prod|uat|qa|sandbox|preview|development|dev)\b", re.IGNORECASE)
-_PRODUCTION = re.compile(r"\b(prod|production|live)\b", re.IGNORECASE)
 _CANARY = re.compile(r"\bcanar(y|ies)\b", re.IGNORECASE)
 _ROLLBACK = re.compile(r"\b(roll(ed|ing)?[- ]?back|revert(ed)?|back(ed)?[- ]?out|undo)\b", re.IGNORECASE)
 _SHA = re.compile(r"[0-9a-f]{7,64}")
@@ -257,7 +255,7 @@ def read_deploys(
         start: the time of the oldest candidate.
         find: looks up commits by their ids.
     """
-    told = [e for e in events if e.kind == "deploy" and start - _EARLIER <= e.at < before and _in_production(e)]
+    told = [e for e in events if e.kind == "deploy" and start - _EARLIER <= e.at < before and e.in_production]
     heads = _heads(told, histories, services, before, find)
     return _placed(told, heads, histories, services, start)
 
@@ -340,8 +338,3 @@ def _tags(history: History, before: datetime) -> Sequence[Tag]:
         return history.tags(before)
     except RepositoryError:
         return ()
-
-
-def _in_production(event: ChangeEvent) -> bool:
-    words = event.name or ""
-    return bool(_PRODUCTION.search(words)) or not _ELSEWHERE.search(words)

@@ -83,7 +83,11 @@ class Switch:
 def find_switches(events: Iterable[ChangeEvent], services: ServiceMap, before: datetime) -> list[Switch]:
     """Flags and settings switched in the two weeks before a moment, the latest first; those of unrelated services left out."""
     since = before - timedelta(days=_DAYS)
-    told = [e for e in events if e.kind in ("flag", "config") and (e.name or e.sha) and since <= e.at < before]
+    told = [
+        e
+        for e in events
+        if e.kind in ("flag", "config") and (e.name or e.sha) and since <= e.at < before and e.in_production
+    ]
     found: dict[str, Switch] = {}
     for event in sorted(told, key=lambda event: event.at, reverse=True):
         near = services.nearness(event.service)
