@@ -12,10 +12,13 @@ fail: what it cannot read says nothing.
         depends_on: [payments]     # what it calls at run time
         aliases: [cart, kassa]     # other names in alerts and events
       search: [apps/search/]       # paths alone
+
+A list of tables with `name` will do as well, and so will the usual other words for a key (`_KEYS`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +29,17 @@ COMPOSE = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose
 #: The kinds of a Backstage catalog that run, or that something that runs depends on.
 _RUNNING = ("component", "resource", "api")
 _ENTRIES, _ITEMS = 2_000, 500
+#: What teams call the keys of `services.yaml`, beside our own word, which comes first; letter case and "_", "-" do not matter.
+_KEYS: dict[str, tuple[str, ...]] = {
+    "paths": ("paths", "path", "directories", "directory", "dirs", "dir", "folders", "folder", "globs", "files"),
+    "repos": ("repos", "repo", "repositories", "repository"),
+    "owners": ("owners", "owner", "teams", "team"),
+    "depends_on": ("dependson", "dependencies", "deps", "calls", "uses", "requires", "upstream", "upstreams"),
+    "aliases": ("aliases", "alias", "alsoknownas", "othernames"),
+    "system": ("system", "domain"),
+}
+#: What names a thing that is written as a table, in a list of services or of what one depends on.
+_NAMES = ("name", "service", "id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +59,11 @@ class Entry:
     #: The larger system it is part of.
     system: str = ""
 
+    @property
+    def tells(self) -> bool:
+        """Whether it tells anything beside its name."""
+        return bool(self.paths or self.repos or self.owners or self.depends_on or self.aliases or self.system)
+
 
 def read_entries(path: str, text: str) -> list[Entry]:
     """The services that one file tells of; none when it is broken or of another kind.
@@ -60,37 +79,18 @@ def read_entries(path: str, text: str) -> list[Entry]:
 
 
 def mistakes(path: str, text: str) -> list[str]:
-    """What a person got wrong in a `services.yaml`, a sentence each. Of other files, and of what is another tool's, nothing."""
-    if path not in SERVICES:
+    """What is wrong with a `services.yaml` whose team believes that it tells something, a sentence each. Of other files nothing."""
+    if path not in SERVICES or not text.strip():
         return []
     try:
         documents = _parsed(text)
     except _NoYamlError as error:
         return [str(error)]
-    found = []
-    for content in documents:
-        listed = content.get("services")
-        if isinstance(listed, list) and any(isinstance(item, dict) for item in listed):
-            found.append("`services` is a list, not a table of names")
-        tables = [(n, e) for n, e in (listed if isinstance(listed, dict) else content).items() if isinstance(e, dict)]
-        keys = [(name, key) for name, entry in tables for key in map(str, entry) if key in _MEANT]
-        found += [f"`{key}` of {name} is not known, `{_MEANT[key]}` is" for name, key in keys]
-    return found
-
-
-#: What people write for the names of keys.
-_MEANT = {
-    "path": "paths",
-    "repo": "repos",
-    "repository": "repos",
-    "repositories": "repos",
-    "owner": "owners",
-    "dependsOn": "depends_on",
-    "depends-on": "depends_on",
-    "depends": "depends_on",
-    "dependencies": "depends_on",
-    "alias": "aliases",
-}
+    if all(_is_manifest(content) for content in documents) and documents:
+        return []
+    if any(entry.tells for entry in read_entries(path, text)):
+        return []
+    return ["it is not understood: it names no paths, repositories or dependencies"]
 
 
 class _NoYamlError(Exception):
@@ -105,7 +105,7 @@ def _documents(text: str) -> list[dict[str, Any]]:
 
 
 def _parsed(text: str) -> list[dict[str, Any]]:
-    """The tables of a YAML file.
+    """The tables of a YAML file; a list of services stands for the table that holds it.
 
     Raises:
         _NoYamlError: it is none.
@@ -114,28 +114,56 @@ def _parsed(text: str) -> list[dict[str, Any]]:
 
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        return [item for item in yaml.load_all(text, Loader=loader) if isinstance(item, dict)]
+        found = [{"services": item} if isinstance(item, list) else item for item in yaml.load_all(text, Loader=loader)]
+        return [item for item in found if isinstance(item, dict)]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise _NoYamlError(f"line {mark.line + 1}: it is no YAML" if mark else "it is no YAML") from error
 
 
+def _is_manifest(content: dict[str, Any]) -> bool:
+    """Whether it is a Kubernetes manifest, in a file of the same name."""
+    return {"apiVersion", "kind"} <= content.keys()
+
+
 def _services(content: dict[str, Any], folder: str) -> Iterator[Entry]:
-    if {"apiVersion", "kind"} <= content.keys():
-        return  # A Kubernetes manifest of the same name.
-    listed = content.get("services")
-    for name, entry in (listed if isinstance(listed, dict) else content).items():
-        told = entry if isinstance(entry, dict) else {"paths": entry}
+    if _is_manifest(content):
+        return
+    for name, entry in _listed(content.get("services", content)):
+        told = _by_our_keys(entry if isinstance(entry, dict) else {"paths": entry})
         yield Entry(
-            name=str(name),
+            name=name,
             source="services.yaml",
-            paths=tuple(path.removesuffix("*") if path.endswith("/*") else path for path in _words(told.get("paths"))),
-            repos=_words(told.get("repos")),
-            owners=_words(told.get("owners")),
-            depends_on=_words(told.get("depends_on")),
-            aliases=_words(told.get("aliases")),
-            system=str(told.get("system") or ""),
+            paths=tuple(path.removesuffix("*") if path.endswith("/*") else path for path in told["paths"]),
+            repos=tuple(repo.rstrip("/").rpartition("/")[2].removesuffix(".git") for repo in told["repos"]),
+            owners=told["owners"],
+            depends_on=told["depends_on"],
+            aliases=told["aliases"],
+            system="".join(told["system"][:1]),
         )
+
+
+def _listed(services: Any) -> Iterator[tuple[str, Any]]:
+    """Each service's name and what is told of it, from a table by name or a list of tables."""
+    if isinstance(services, dict):
+        # A file's own "version: 1" is no service.
+        yield from ((str(name), entry) for name, entry in services.items() if not isinstance(entry, int | float))
+    for entry in services if isinstance(services, list) else ():
+        if isinstance(entry, dict) and (name := _name_of(entry)):
+            yield name, entry
+
+
+def _by_our_keys(told: dict[Any, Any]) -> dict[str, tuple[str, ...]]:
+    """What is told, by our own words for the keys."""
+    plain = {re.sub(r"[-_ ]", "", str(key)).lower(): value for key, value in told.items()}
+    return {
+        ours: tuple(dict.fromkeys(word for key in theirs for word in _words(plain.get(key))))
+        for ours, theirs in _KEYS.items()
+    }
+
+
+def _name_of(told: dict[Any, Any]) -> str:
+    return next((str(told[key]) for key in _NAMES if isinstance(told.get(key), str | int)), "")
 
 
 def _catalog(content: dict[str, Any], folder: str) -> Iterator[Entry]:
@@ -187,9 +215,10 @@ def _bare(reference: str) -> str:
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    """One text, a list of texts, or the keys of a table (as Compose writes conditions)."""
+    """One text, a list of texts or of tables with a name, or the keys of a table (as Compose writes conditions)."""
     items = [value] if isinstance(value, str | int | float) else list(value) if isinstance(value, list | dict) else []
-    return tuple(str(item) for item in items[:_ITEMS] if isinstance(item, str | int | float) and str(item))
+    items = [_name_of(item) if isinstance(item, dict) else item for item in items[:_ITEMS]]
+    return tuple(str(item) for item in items if isinstance(item, str | int | float) and str(item))
 
 
 _READERS: dict[str, Callable[[dict[str, Any], str], Iterator[Entry]]] = {

@@ -91,3 +91,22 @@ def test_nothing_of_the_incident_s_time_or_later_is_looked_at(shop):
         (),
         {},
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "understood"),
+    [
+        ("checkout: [cart/]\n", True),
+        ("", True),
+        ("checkout: {cart/\n", False),
+        ("services: {checkout: {a: b}}\n", False),
+    ],
+)
+def test_a_map_that_is_not_understood_is_told(text, understood, make_repo, home):
+    """Its team believes that it counts."""
+    path, _ = make_repo("shop", [Change(hours=9, message="Map", files={"services.yaml": text, "a": "1\n"})])
+    history = open_history(path, home=home)
+    history.refresh()
+
+    told = [gap.startswith("services.yaml of repository 'shop': ") for gap in around((history, []), []).gaps]
+    assert told == ([] if understood else [True])

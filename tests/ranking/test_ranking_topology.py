@@ -78,7 +78,22 @@ def commit(*paths: str, repo: str = "mono") -> Commit:
             ],
         ),
         ("services.yaml", "{broken", []),
-        ("services.yaml", "services: 5\n", [Entry(name="services", source="services.yaml", paths=("5",))]),
+        ("services.yaml", "services: 5\n", []),
+        (
+            "services.yaml",
+            "services:\n- {name: pay, path: pay, dependencies: [{service: ledger}], team: payers}\n- {no: name}\n- 5\n",
+            [Entry(name="pay", source="services.yaml", paths=("pay",), owners=("payers",), depends_on=("ledger",))],
+        ),
+        (
+            "services.yaml",
+            "- {service: pay, Repository: 'github.com/acme/pay.git', dependsOn: ledger, also-known-as: kasse}\n",
+            [Entry(name="pay", source="services.yaml", repos=("pay",), depends_on=("ledger",), aliases=("kasse",))],
+        ),
+        (
+            "services.yaml",
+            "version: 1\npay: {directories: [a/, b/], calls: {ledger: {}}}\n",
+            [Entry(name="pay", source="services.yaml", paths=("a/", "b/"), depends_on=("ledger",))],
+        ),
         ("catalog-info.yaml", "kind: Component\nmetadata: [x]\n", []),
         ("docker-compose.yml", "services: [web]\n", []),
         ("README.md", "a: b\n", []),
@@ -119,30 +134,25 @@ def test_a_name_is_one_however_it_is_spelt(name):
     assert key_of(name) == "check-out-api"
 
 
+NOT_UNDERSTOOD = "it is not understood: it names no paths, repositories or dependencies"
+
+
 @pytest.mark.parametrize(
     ("path", "text", "said"),
     [
         ("services.yaml", "services:\n  checkout: [a\n", ["line 3: it is no YAML"]),
         ("services.yaml", "services:\n\tcheckout: x\n", ["line 2: it is no YAML"]),
-        ("services.yaml", "services:\n  - name: checkout\n", ["`services` is a list, not a table of names"]),
-        (
-            ".rundown/services.yml",
-            "checkout: {path: a/, owner: '@a', dependsOn: [b], tier: 1}\nblog: {alias: b}\n",
-            [
-                "`path` of checkout is not known, `paths` is",
-                "`owner` of checkout is not known, `owners` is",
-                "`dependsOn` of checkout is not known, `depends_on` is",
-                "`alias` of blog is not known, `aliases` is",
-            ],
-        ),
+        ("services.yaml", "services:\n  - name: checkout\n", [NOT_UNDERSTOOD]),
+        (".rundown/services.yml", "checkout: {path: a/, owner: '@a', dependsOn: [b], tier: 1}\nblog: {alias: b}\n", []),
         ("services.yaml", "checkout: {paths: [a/], tier: 1}\n", []),
-        ("services.yaml", "- name: of another tool\n", []),
+        ("services.yaml", "- name: of another tool\n", [NOT_UNDERSTOOD]),
+        ("services.yaml", "apiVersion: v1\nkind: Service\n", []),
         ("docker-compose.yml", "services: [", []),
         ("services.yaml", "", []),
     ],
 )
 def test_a_mistake_in_services_yaml_is_told(path, text, said):
-    """What people write for another name of a key, and what cannot be read; what is another tool's is passed over."""
+    """What cannot be read, and what tells nothing; other words for a key do as well, and another tool's files are passed over."""
     assert mistakes(path, text) == said
 
 
