@@ -32,6 +32,10 @@ from ranking.ranker import Ranker
         ("the licence key expired yesterday", "an account or a licence ran out"),
         ("table dropped by mistake in psql", "somebody did it by hand"),
         ("an operator accidentally removed the load balancer", "somebody did it by hand"),
+        ("Stripe API outage, card payments fail", "a provider failed"),
+        ("an undersea cable cut, latency from Asia 400 ms", "a provider failed"),
+        ("an intern deleted the production namespace", "somebody did it by hand"),
+        ("bots scrape the catalogue at 9000 rps", "traffic grew"),
         # What a commit causes is told in other words.
         ("x509: certificate signed by unknown authority", ""),
         ("TLS handshake error: bad certificate", ""),
@@ -43,6 +47,10 @@ from ranking.ranker import Ranker
         ("region eu-west: checkout is down", ""),
         ("429 Too Many Requests, quota of the client reached", ""),
         ("link failed: undefined reference", ""),
+        ("edits are shown as not being by bots", ""),
+        ("engineer reports: build removed from CI", ""),
+        ("stripe webhooks: signature invalid", ""),
+        ("disk writes slow, iowait 60 %", ""),
     ],
 )
 def test_words_tell_of_causes_that_are_no_commit(text, cause):
