@@ -82,10 +82,10 @@ def open_base(base: str, recipe: Recipe) -> tuple[Any, Any, Literal["lora", "ful
         # With all weights trained, small updates would be lost in bf16: they are kept in fp32 and computed in bf16.
         dtype = torch.bfloat16 if method == "lora" and _bf16(recipe) else torch.float32
         return AutoModelForCausalLM.from_pretrained(base, dtype=dtype), tokenizer, method
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:  # a quantized base asks for packages of its own
         raise UsageError(
             f"cannot load the base model '{base}'",
-            why=str(error).partition("\n")[0],
+            why=" ".join(str(error).split())[:300],
             way_out="give a folder with config.json, weights and tokenizer, or a hub id this machine can reach",
         ) from error
 

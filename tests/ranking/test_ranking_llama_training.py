@@ -229,6 +229,26 @@ def test_a_pass_that_gains_nothing_stops_early(base, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("broken", "why"),
+    [("tokenizer", "tokenizer"), ("quantized", "pip install")],
+)
+def test_a_base_that_cannot_be_opened_says_what_is_missing(broken, why, base, tmp_path):
+    """No tokenizer beside the weights, or a quantization whose package is not here; not a stack of frames."""
+    folder = tmp_path / "base"
+    shutil.copytree(base, folder)
+    if broken == "tokenizer":
+        for file in folder.glob("tokenizer*"):
+            file.unlink()
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
+        (folder / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(UsageError, match=rf"cannot load the base model '{folder}'.*{why}"):
+        train_llama(str(folder), tmp_path / "out", examples=made_up(8, 2), recipe=FEW)
+
+
+@pytest.mark.parametrize(
     ("change", "why"),
     [
         ({"base": "nowhere"}, "cannot load the base model 'nowhere'"),
