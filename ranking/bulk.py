@@ -8,6 +8,7 @@ Does not: score the result, or skip a bad line silently.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.errors import CaseError
+from core.errors import CaseError, ModelUnavailable
 from core.model import Incident, Ranking, from_unix
 from ranking.event_lines import EventLine, Seconds
 from ranking.history import open_histories
@@ -26,6 +27,8 @@ from ranking.scorer import Weighing
 
 #: Candidates whose reasons are written; all have their score.
 _EXPLAINED = 5
+#: Seconds in which a model must be loaded.
+_LOAD_S = 600.0
 
 
 class Case(BaseModel):
@@ -94,6 +97,10 @@ def rank_cases(
         why = "it is a folder" if out.is_dir() else "it holds the cases"
         raise CaseError(f"cannot write '{out}'", why=why, way_out="choose another --out")
     ranker.refresh(progress)
+    if model:
+        # Loaded before the first case, which else would be ranked without its vote; should that fail, every line says so.
+        with contextlib.suppress(ModelUnavailable):
+            model.vote("", ["a", "b"], budget_s=_LOAD_S)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", encoding="utf8") as lines:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +30,8 @@ from ranking.llama.prompt import NONE, TRAINING_FILE, Layout, Prompt, read_train
 
 #: Tokens read between two looks at the clock.
 _STEP_TOKENS = 256
+#: Seconds for which a model that could not be loaded is not tried again.
+_FAILED_S = 600.0
 #: Values of each weight that go into a model's digest.
 _SAMPLE = 8
 
@@ -53,7 +57,8 @@ class LlamaVoter:
 
     def __init__(self, model: str, *, adapter: str | None = None, arrangements: int = ARRANGEMENTS) -> None:
         self._source, self._adapter, self._arrangements = model, adapter, arrangements
-        self._loaded: tuple[Any, Any, Layout] | None = None
+        self._loading: Future[tuple[Any, Any, Layout]] | None = None
+        self._failed_at = -math.inf
         self._lock = threading.Lock()
 
     @property
@@ -93,13 +98,12 @@ class LlamaVoter:
     def _poll(self, incident: str, candidates: Sequence[str], end: float, budget_s: float) -> Poll:
         import torch
 
-        if self._loaded is None:
-            self._loaded = self._load()
+        loaded = self._ready(end, budget_s)
         # Equal texts stand once: two of them would share a number's votes by chance of their places.
         texts = list(dict.fromkeys(candidates))
         sums, finished = [0.0] * (len(texts) + 1), 0
         with torch.inference_mode():
-            reading = _Reading(*self._loaded, incident, texts, end)
+            reading = _Reading(*loaded, incident, texts, end)
             for order in arrangements(texts, self._arrangements):
                 votes = reading.votes(order)
                 if votes is None:
@@ -112,6 +116,28 @@ class LlamaVoter:
         found = log_softmax([value / finished for value in sums])
         strength = dict(zip(texts, found, strict=False))
         return Poll(votes=tuple(shared_out(candidates, strength)), none=found[-1])
+
+    def _ready(self, end: float, budget_s: float) -> tuple[Any, Any, Layout]:
+        """The model, waited for no longer than the vote may take: its loading goes on, for the next.
+
+        A hub that does not answer is asked for a minute before it is given up, and a page must not wait for that; nor the next
+        page again, so a failure is remembered for a while.
+        """
+        forgotten = time.monotonic() - self._failed_at > _FAILED_S
+        if self._loading is None or (forgotten and self._loading.done() and self._loading.exception()):
+            self._loading = Future()
+            threading.Thread(target=self._fill, args=(self._loading,), daemon=True, name="load a ranking model").start()
+        wait([self._loading], timeout=max(0.0, end - time.monotonic()))
+        if not self._loading.done():
+            raise self._late(budget_s, "it is still being loaded")
+        return self._loading.result()
+
+    def _fill(self, loading: Future[tuple[Any, Any, Layout]]) -> None:
+        try:
+            loading.set_result(self._load())
+        except Exception as error:
+            self._failed_at = time.monotonic()
+            loading.set_exception(error)
 
     def _load(self) -> tuple[Any, Any, Layout]:
         """The model, ready to read, its tokenizer, and the layout it was trained with."""
@@ -150,11 +176,11 @@ class LlamaVoter:
             except RuntimeError as error:  # weights of other shapes, where no digest was kept
                 raise foreign from error
 
-    def _late(self, budget_s: float) -> ModelUnavailable:
+    def _late(self, budget_s: float, why: str = "") -> ModelUnavailable:
         return ModelUnavailable(
             f"the ranking model {self.name} gave no vote",
-            why=f"nothing within {budget_s:g} s",
-            way_out="choose a smaller model",
+            why=f"{why} after {budget_s:g} s" if why else f"nothing within {budget_s:g} s",
+            way_out="wait for it, or choose a smaller model" if why else "choose a smaller model",
         )
 
 

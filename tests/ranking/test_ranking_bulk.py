@@ -10,6 +10,7 @@ from ranking_repos import NOON, Change
 
 from core.errors import CaseError, RepositoryError, UsageError
 from ranking.bulk import rank_cases
+from ranking.llama import WordModel
 
 AT = NOON.timestamp()
 
@@ -49,6 +50,17 @@ def test_each_case_gives_a_line_with_all_candidates(shop, home, tmp_path):
     assert "touches `db/pool.py`, named in the incident" in first["ranking"][0]["reasons"]
     assert (second["id"], [row["sha"] for row in second["ranking"]]) == ("c2", [shop[1][1]])
     assert told[-1] == ("ranking", 2, 2)
+
+
+def test_a_model_is_loaded_before_the_first_case(shop, home, tmp_path):
+    """Else it would be ranked without a vote, and the others with one."""
+    model = WordModel()
+    cases = write(tmp_path / "cases.jsonl", case(), case(id="c2"))
+    rank_cases([shop[0]], cases, tmp_path / "out.jsonl", home=home, model=model)
+    waiting, *asked = model.asked
+
+    assert waiting == ("", ("a", "b"))
+    assert [incident.partition("\n")[0] for incident, _ in asked] == [case()["title"]] * 2
 
 
 def test_candidates_keep_the_names_they_were_given(shop, home, tmp_path):

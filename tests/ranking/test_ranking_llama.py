@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from core.model import Incident
 from core.redaction import redact
 from core.settings import read_settings
 from ranking.llama import ELECTION_SIZE, LlamaVoter, WordModel, arrangements, log_softmax
+from ranking.llama import voter as voting
 from ranking.llama.examples import Example
 from ranking.llama.recipe import Recipe
 from ranking.llama.train import rows_of
@@ -79,8 +81,11 @@ def test_the_fake_prefers_shared_words():
 
 def test_no_time_is_no_vote(tiny):
     """A model that cannot finish within the budget is unavailable, not wrong."""
+    voter = LlamaVoter(str(tiny))
+    voter.vote(INCIDENT, CANDIDATES, budget_s=60)
+
     with pytest.raises(ModelUnavailable, match="gave no vote: nothing within 0 s"):
-        LlamaVoter(str(tiny)).vote(INCIDENT, CANDIDATES, budget_s=0.0)
+        voter.vote(INCIDENT, CANDIDATES, budget_s=0.0)
 
 
 def test_a_model_that_is_not_there_says_which_setting(tmp_path):
@@ -179,3 +184,44 @@ def test_a_configured_llama_ranks_with_the_features(tiny, make_repo, home):
     ranking = ranker.rank(Incident(id="local:1", title="the pool is exhausted", created_at=NOON))
     readers = [reader.name for reader in open_readers().values()]
     assert (ranking.release, ranking.gaps) == ("+".join([read_weighing().release, *readers, tiny.name]), ())
+
+
+def test_a_vote_waits_for_no_loading_and_the_next_finds_it_done(tiny, monkeypatch):
+    """A page is not held up by a slow disk or hub; what was begun is not thrown away."""
+    import transformers
+
+    load, asked, released = transformers.AutoTokenizer.from_pretrained, [], threading.Event()
+
+    def slowly(source, **more):
+        asked.append(source)
+        released.wait()
+        return load(source, **more)
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", slowly)
+    voter = LlamaVoter(str(tiny))
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable, match=r"gave no vote.*still being loaded"):
+            voter.vote(INCIDENT, CANDIDATES, budget_s=0.01)
+    released.set()
+
+    assert len(voter.vote(INCIDENT, CANDIDATES, budget_s=60)) == len(CANDIDATES)
+    assert asked == [str(tiny)]
+
+
+def test_a_model_that_could_not_be_loaded_is_not_tried_again_at_once(tmp_path, monkeypatch):
+    """A hub that is away is asked once, not by every page; later it may be there."""
+    import transformers
+
+    load, asked = transformers.AutoTokenizer.from_pretrained, []
+    monkeypatch.setattr(
+        transformers.AutoTokenizer,
+        "from_pretrained",
+        lambda source, **more: asked.append(source) or load(source, **more),
+    )
+    voter = LlamaVoter(str(tmp_path / "nothing"))
+    for failed_s in (1.0, 1.0, 0.0):
+        monkeypatch.setattr(voting, "_FAILED_S", 600.0 * failed_s)
+        with pytest.raises(ModelUnavailable, match="cannot load the ranking model nothing"):
+            voter.vote(INCIDENT, CANDIDATES, budget_s=60)
+
+    assert len(asked) == 2
