@@ -66,10 +66,17 @@ class ServiceMap:
         topology: all services that are known.
         service: the affected service as the incident names it; empty when it names none.
         guesses: names of services found in the incident's words, and what each is worth.
+        homes: repository to the services it is named like, of those that the incident and its events name.
     """
 
-    def __init__(self, topology: Topology, service: str, guesses: Sequence[tuple[str, float]] = ()) -> None:
-        self.service, self._topology = service, topology
+    def __init__(
+        self,
+        topology: Topology,
+        service: str,
+        guesses: Sequence[tuple[str, float]] = (),
+        homes: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self.service, self._topology, self._homes = service, topology, homes or {}
         self._given = (topology.find(service) or key_of(service)) if service else ""
         #: The one service it is about, and how surely; none where several are guessed at.
         self._subject = (self._given, 1.0) if self._given else guesses[0] if len(guesses) == 1 else ("", 0.0)
@@ -128,12 +135,15 @@ class ServiceMap:
         """How surely a commit is others' alone, and why; 0 where any of it may have to do with the affected service.
 
         Told only where the incident gives its service, or names one alone, and a map or CODEOWNERS knows it. 1 for services that have
-        nothing to do with it; less for those that call it, by steps, and where nothing is known to depend on anything.
+        nothing to do with it; less for those that call it, by steps, and where nothing is known to depend on anything. Where no
+        map knows the service, but a repository is named like it, the repositories named like others are theirs.
         """
         subject, sure = self._subject
         mapped = subject in self._topology.services
-        if not commit.files or not (mapped or self._topology.has_owner(telling(self._written(subject)))):
+        if not commit.files:
             return 0.0, ""
+        if not (mapped or self._topology.has_owner(telling(self._written(subject)))):
+            return self._in_anothers(commit.repo, subject, sure)
         worth, owners = 1.0, set[str]()
         for change in commit.files[:_FILES]:
             keys = {claim.key for claim in self._claims(commit.repo, change.path)}
@@ -148,6 +158,15 @@ class ServiceMap:
         if not (mapped and self._topology.has_graph):
             return sure * _FOREIGN_UNKNOWN, f"touches only {names}, not {self._written(subject)}"
         return sure * worth, f"touches only {names}, which {self._written(subject)} does not depend on"
+
+    def _in_anothers(self, repo: str, subject: str, sure: float) -> tuple[float, str]:
+        theirs = self._homes.get(repo, ())
+        if not theirs or subject in theirs or not any(subject in keys for keys in self._homes.values()):
+            return 0.0, ""
+        if any(key in self._near for key in theirs) or self._topology.of_repo(repo):
+            return 0.0, ""
+        names = ", ".join(sorted(self._topology.name(key) for key in theirs)[:3])
+        return sure * _FOREIGN_UNKNOWN, f"in `{repo}`, named like {names}, not like {self._written(subject)}"
 
     def nearness(self, service: str | None) -> float | None:
         """How near a service that an event names stands to the affected one: 1 is itself, 0 unrelated, None unknown."""
@@ -255,7 +274,12 @@ def map_service(
     topology = _topology(histories, service_repos, before, cache or MapCache())
     in_title, in_text = topology.named_in(title, names), topology.named_in(text, names)
     guesses = [(key, _IN_TITLE) for key in in_title] + [(key, _IN_TEXT) for key in in_text if key not in in_title]
-    return ServiceMap(topology, service or "", guesses)
+    said = {topology.find(name) or key_of(name): telling(name) for name in (*names, *([service] if service else ()))}
+    homes = {
+        history.name: frozenset(key for key, words in said.items() if words and words <= set(terms(history.name)))
+        for history in histories
+    }
+    return ServiceMap(topology, service or "", guesses, homes)
 
 
 def _topology(

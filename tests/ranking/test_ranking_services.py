@@ -156,3 +156,32 @@ def test_a_map_written_after_the_incident_says_nothing(written, make_repo, home)
     assert map_service("checkout", [history], {}, NOON).match(commit).strength == 0
     later = NOON + timedelta(days=1)
     assert map_service("checkout", [history], {}, later).match(commit).strength == 1
+
+
+@pytest.mark.parametrize(
+    ("repo", "service", "title", "foreign"),
+    [
+        ("billing", "billing", "", 0.0),
+        ("acme-web", "billing", "", 0.4),
+        ("acme-web", None, "billing: off by cents", 0.24),
+        ("acme-web", "billing", "off by cents, seen on `web`", 0.0),
+        ("terraform", "billing", "", 0.0),
+        ("acme-web", "elsewhere", "", 0.0),
+        ("acme-web", None, "off by cents", 0.0),
+    ],
+)
+def test_without_a_map_repositories_are_those_of_the_services_they_are_named_like(
+    repo, service, title, foreign, make_repo, home
+):
+    """Of services that events name; one that is named like none, or that the incident names too, may have to do with it."""
+    histories = []
+    for name in ("billing", "acme-web", "terraform"):
+        history = open_history(make_repo(name, [Change(hours=2, message="One", files={"a": "1\n"})])[0], home=home)
+        history.refresh()
+        histories.append(history)
+    (commit,) = next(history for history in histories if history.name == repo).last_commits_before(NOON, 1)
+    found = map_service(service, histories, {}, NOON, title=title, text=title, names={"billing", "web"})
+
+    worth, why = found.foreign(commit)
+    assert round(worth, 2) == foreign
+    assert why == ("in `acme-web`, named like web, not like billing" if foreign else "")
