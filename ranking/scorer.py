@@ -111,7 +111,8 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         Beside a constant: the best score, which weights of before "features-3" ask for; `spread`, over how many the probability spreads (entropy, nats); `ahead`, how far
         the first stands out (standard deviations above the mean); of the first three the most overlap, closeness and likeness
         of the files' history; `outside`, whether the incident tells of a cause that is no commit; `settled`, how much longer
-        ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told.
+        ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told; and
+        `loose`, where that was told, whether nothing but time ties the first candidate to the incident.
     """
     first = sorted(range(len(found)), key=lambda index: -found[index])[:3]
 
@@ -119,6 +120,7 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         column = table.columns.get(feature)
         return max((column[index] for index in first), default=0.0) if column else 0.0
 
+    settled = _settled(table)
     return {
         "constant": 1.0,
         "score": max(found, default=0.0),
@@ -128,7 +130,8 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         "closeness": best("closeness"),
         "path_history": best("path_history"),
         "outside": float(table.outside),
-        "settled": _settled(table),
+        "settled": settled,
+        "loose": float(settled != 0 and not linked(table, first[0])),
     }
 
 
