@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.index_commands import index_app
+from bot.source_help import NamesSources
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -331,15 +332,9 @@ def train_examples(
     train.show_written(written, _console())
 
 
-@app.command()
+@app.command(cls=NamesSources)
 def ingest(
-    source: Annotated[
-        list[str],
-        typer.Argument(
-            help="Folders or git repositories of documents; or confluence:, mediawiki:ADDRESS, pagerduty:, prometheus:DIR.",
-            metavar="SOURCE…",
-        ),
-    ],
+    source: Annotated[list[str], typer.Argument(help="Folders or git repositories of documents", metavar="SOURCE…")],
     watch: Annotated[bool, typer.Option("--watch", help="Keep syncing until stopped.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Sources read at the same time.")] = 1,
     forget: Annotated[

@@ -222,6 +222,9 @@ def _version(page: Page, place: Sequence[str], verdict: Verdict) -> str:
     return f"{page.number}.{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
 
 
+USAGE = "confluence:"
+
+
 def open(rest: str, settings: Settings) -> ConfluenceSource:
     """The source that a person named after "confluence:", for example "OPS,ENG"; nothing means those of the settings.
 

@@ -16,14 +16,49 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from core.errors import DocumentError
+from core.errors import DocumentError, UsageError
+from core.settings import Settings
+from ingest import files
 from ingest.files import MAX_BYTES, address_of, is_document, make_document
-from ingest.sources import NOTHING, Held, Listed, Skipped
+from ingest.sources import NOTHING, Held, Listed, Skipped, usages
 
 #: How files become documents (`ingest.files` and what it calls). Raise it when that changes: every file is read once more.
 READING = "reading-2"
 #: A file changed so shortly before it is read may change again without its time telling.
 _UNSETTLED_NS = 2_000_000_000
+USAGE = "folder:PATH"
+READS = files.READS
+
+
+def open(rest: str, settings: Settings) -> FolderSource:
+    """The documents of "folder:PATH".
+
+    Raises:
+        UsageError, DocumentError: as `folder_at`.
+    """
+    return FolderSource(folder_at(rest), docs_url=settings.docs_url)
+
+
+def folder_at(typed: str) -> Path:
+    """The folder that a person named.
+
+    Raises:
+        UsageError: none is named.
+        DocumentError: there is no folder of that name.
+    """
+    if not typed.strip():
+        # An unset variable in a script must not index the folder it happens to run in.
+        raise UsageError(
+            f"cannot read documents from {typed!r}", why="no folder is named", way_out="give a path; . is this folder"
+        )
+    path = Path(typed).expanduser().absolute()
+    if not path.is_dir():
+        raise DocumentError(
+            f"cannot read documents from {str(path)!r}",
+            why="it is a file" if path.exists() else "it does not exist",
+            way_out=f"give a folder of Markdown, HTML, AsciiDoc or text, a git repository of them, or one of: {usages()}",
+        )
+    return path
 
 
 class FolderSource:
@@ -63,10 +98,10 @@ class FolderSource:
         unlisted: list[OSError] = []
         own: list[Path] = []
         links: list[Path] = []
-        for folder, folders, files in os.walk(self._root, onerror=unlisted.append):
+        for folder, folders, names in os.walk(self._root, onerror=unlisted.append):
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
             links += [Path(folder, name) for name in folders if Path(folder, name).is_symlink()]
-            for name in sorted(files):
+            for name in sorted(names):
                 if is_document(name) and not name.startswith("."):
                     path = Path(folder, name)
                     (links if path.is_symlink() else own).append(path)

@@ -19,14 +19,27 @@ from urllib.parse import quote
 from core.errors import RepositoryError
 from core.model import Document, from_unix
 from core.once import Once
+from core.settings import Settings
+from ingest import files
 from ingest.files import MAX_BYTES, SUFFIXES, address_of, is_document, make_document
-from ingest.folder import READING
+from ingest.folder import READING, folder_at
 from ingest.sources import NOTHING, Held, Listed, Skipped
 
 if TYPE_CHECKING:
     from git import Repo
 
 _LFS = b"version https://git-lfs.github.com/spec/"
+USAGE = "git:PATH"
+READS = files.READS
+
+
+def open(rest: str, settings: Settings) -> GitSource:
+    """The documents of "git:PATH".
+
+    Raises:
+        UsageError, DocumentError: as `ingest.folder.folder_at`.
+    """
+    return GitSource(folder_at(rest), docs_url=settings.docs_url)
 
 
 def is_repository(path: Path) -> bool:

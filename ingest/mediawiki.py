@@ -60,6 +60,9 @@ class _Site:
     content: Sequence[int]
 
 
+USAGE = "mediawiki:ADDRESS"
+
+
 def open(rest: str, settings: Settings) -> MediaWikiSource:
     """The pages of "mediawiki:https://wiki.example.org/w/api.php#Category:Runbooks|Help".
 

@@ -46,6 +46,9 @@ class _Changed(NamedTuple):
     version: str
 
 
+USAGE = "pagerduty:"
+
+
 def open(rest: str, settings: Settings) -> PagerDutySource:
     """Past incidents of the configured account: "pagerduty:", or "pagerduty:P123+P456" for those services alone.
 

@@ -80,6 +80,9 @@ class _File:
     readers: tuple[str, ...] | None = None
 
 
+USAGE = "prometheus:DIR"
+
+
 def open(rest: str, settings: Settings) -> PrometheusSource:
     """The rules of "prometheus:PATH".
 

@@ -1,8 +1,11 @@
-"""Where documents come from: one protocol, and the choice of reader for a folder or repository.
+"""Where documents come from: one protocol, and the choice of reader for what a person typed.
 
-Does: define what a source promises (`Source`, `Skipped`, `Held`), and open the right reader for what a person typed. A new
-source is one module with an `open(rest, settings)`, and a line in `_KINDS`.
-Does not: read, convert or index documents; each source has its own module.
+Does: define what a source promises (`Source`, `Skipped`, `Held`), find every kind of source there is, and open the right one.
+Does not: read, convert or index documents; each source has its own module. Does not know one: it looks for them.
+
+A new source is one file in this folder, or one module of an installed package that names it as an entry point of the group
+"rundown.sources". It says `USAGE = "jira:PROJECT"`, on one line, and has an `open(rest, settings)` which returns a `Source` for what
+follows the colon. One that reads files, whose path follows the colon, says in `READS` which. Settings of its own it reads itself.
 
 A source promises three things that syncing with deletes rests on:
 - `documents()` ends normally only after it listed everything there is. Whatever stops it halfway is raised.
@@ -12,16 +15,21 @@ A source promises three things that syncing with deletes rests on:
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.util
 import os
+import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from core.errors import DocumentError, UsageError
+import ingest
+from core.errors import UsageError
 from core.model import Document
 from core.settings import Settings, read_settings
 
@@ -94,37 +102,82 @@ class ListSource:
                 yield replace(item, source=self.name) if isinstance(item, Document) else item
 
 
-#: What stands before the colon, and the module that reads it.
-_KINDS = {
-    "confluence": "ingest.confluence",
-    "mediawiki": "ingest.mediawiki",
-    "pagerduty": "ingest.pagerduty",
-    "prometheus": "ingest.prometheus",
-}
-#: Sources of files, and the module that says which kinds it reads.
-_FILES = {"folder": "ingest.files", "git": "ingest.files", "prometheus": "ingest.prometheus"}
+#: Entry points of this group name modules of other packages that are sources too.
+GROUP = "rundown.sources"
+#: How a module says that it is a source: what a person types, whose kind stands before the colon.
+_USAGE = re.compile(r"""^USAGE(?:: \w+)? = (["'])(?P<usage>(?P<kind>[a-z][a-z0-9_-]+):.*)\1$""", re.MULTILINE)
 #: What looks like a kind of source: longer than a drive's letter.
 _KIND = re.compile(r"[a-z][a-z0-9_-]+", re.IGNORECASE)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of source."""
+
+    #: What a person types, for example "mediawiki:ADDRESS".
+    usage: str
+    #: The module that reads it.
+    module: str
+
+
+@functools.cache
+def kinds() -> Mapping[str, Kind]:
+    """Every kind of source there is, by what stands before the colon, in alphabetical order.
+
+    Their modules are looked through, and not imported: one that needs a heavy or missing library costs nobody who does not use it.
+
+    Raises:
+        UsageError: two modules are of one kind, or an entry point names no module.
+    """
+    found: dict[str, Kind] = {}
+    ours = [f"{ingest.__name__}.{module.name}" for module in pkgutil.iter_modules(ingest.__path__)]
+    for module in (*ours, *(point.value for point in entry_points(group=GROUP))):
+        told = _USAGE.search(_text_of(module))
+        if told is None:
+            continue
+        if (other := found.get(told["kind"])) is not None:
+            raise UsageError(
+                f"cannot tell which source {told['kind']}: is",
+                why=f"{other.module} and {module} both say that they are",
+                way_out="give one of them another name before the colon in its USAGE",
+            )
+        found[told["kind"]] = Kind(usage=told["usage"], module=module)
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def _text_of(module: str) -> str:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        raise UsageError(
+            f"cannot find the source {module}",
+            why=f"an installed package names it as an entry point of {GROUP}, and there is no such module",
+            way_out="install that package anew, or remove it",
+        )
+    return getattr(spec.loader, "get_source", lambda _: "")(module) or ""
+
+
+def usages() -> str:
+    """What a person may type for each kind, in words."""
+    return ", ".join(kind.usage for kind in kinds().values())
+
+
 def what_is_read(name: str) -> str:
     """Which kinds of file a source of that name reads, in words; "" for a service."""
-    kind = name.partition(":")[0]
-    return str(importlib.import_module(_FILES[kind]).READS) if kind in _FILES else ""
+    kind = kinds().get(name.partition(":")[0])
+    return "" if kind is None else str(getattr(importlib.import_module(kind.module), "READS", ""))
 
 
 def is_there(name: str) -> bool:
     """Whether a source of files that lists no document is there all the same, by its name.
 
-    An unmounted disk is an empty folder. One with other files is mounted, and so is a work tree; a repository that is
-    read at its HEAD has one.
+    An unmounted disk is an empty folder. One with other files is mounted, and so is a work tree.
     """
-    kind, _, path = name.partition(":")
-    if kind == "git":
-        return True
-    if kind not in _FILES:
+    if not what_is_read(name):
         return False
-    root = Path(path)
+    root = Path(name.partition(":")[2])
     return (
         root.is_file()
         or (root / ".git").exists()
@@ -136,8 +189,8 @@ def open_source(spec: str | Path, settings: Settings | None = None) -> Source:
     """The reader for what a person named.
 
     Args:
-        spec: a folder of documents, or a git repository (a work tree's root or a bare one), which is read at its HEAD.
-            "folder:PATH" and "git:PATH" say which is meant. Or a service: its kind, a colon, and what of it.
+        spec: a kind of source, a colon, and what of it. Or a path: a folder of documents, or a git repository (a work tree's root
+            or a bare one), which is read at its HEAD.
         settings: addresses and keys of services, and the address that document paths are relative to; those of this
             process unless given.
 
@@ -147,46 +200,21 @@ def open_source(spec: str | Path, settings: Settings | None = None) -> Source:
         UsageError: what follows the colon names nothing, or what stands before it is no kind of source.
     """
     kind, separator, rest = str(spec).partition(":")
-    settings = settings or read_settings()
-    if separator and kind in _KINDS:
-        opened: Source = importlib.import_module(_KINDS[kind]).open(rest, settings)
-        return opened
-    return _open_path(str(spec), settings.docs_url)
+    if not separator or kind not in kinds():
+        kind, rest = _kind_of_path(str(spec)), str(spec)
+    opened: Source = importlib.import_module(kinds()[kind].module).open(rest, settings or read_settings())
+    return opened
 
 
-def _open_path(spec: str, docs_url: str | None) -> Source:
-    from ingest.folder import FolderSource
-    from ingest.git_docs import GitSource, is_repository
+def _kind_of_path(typed: str) -> str:
+    from ingest.git_docs import is_repository
 
-    kind, path = _split(spec)
-    prefix, separator, _ = spec.partition(":")
-    if kind is None and separator and _KIND.fullmatch(prefix) and not path.exists():
-        known = ", ".join(f"{kind}:" for kind in sorted((*_KINDS, "folder", "git")))
+    path = Path(typed).expanduser()
+    prefix, separator, _ = typed.partition(":")
+    if separator and _KIND.fullmatch(prefix) and not path.exists():
         raise UsageError(
-            f"cannot read documents from {spec!r}",
+            f"cannot read documents from {typed!r}",
             why=f"{prefix!r} is an unknown kind of source, and no folder has that name",
-            way_out=f"give a folder, or one of: {known}",
+            way_out=f"give a folder, or one of: {usages()}",
         )
-    if not path.is_dir():
-        raise DocumentError(
-            f"cannot read documents from {str(path)!r}",
-            why="it is a file" if path.exists() else "it does not exist",
-            way_out="give a folder of Markdown, HTML, AsciiDoc or text, a git repository of them, or one of: "
-            + ", ".join(f"{kind}:" for kind in _KINDS),
-        )
-    if kind == "git" or (kind is None and is_repository(path)):
-        return GitSource(path, docs_url=docs_url)
-    return FolderSource(path, docs_url=docs_url)
-
-
-def _split(spec: str) -> tuple[str | None, Path]:
-    kind, separator, rest = spec.partition(":")
-    named = rest if separator and kind in ("folder", "git") else spec
-    if not named.strip():
-        # An unset variable in a script must not index the folder it happens to run in.
-        raise UsageError(
-            f"cannot read documents from {spec!r}", why="no folder is named", way_out="give a path; . is this folder"
-        )
-    if separator and kind in ("folder", "git"):
-        return kind, Path(rest).expanduser().absolute()
-    return None, Path(spec).expanduser().absolute()
+    return "git" if is_repository(path) else "folder"

@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RundownError, StoreError
+from ingest.sources import what_is_read
 from ingest.sync import Ingestor, SyncReport
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def sync_source(
     """
     began_at = time.time()
     # A path was typed relative to where somebody stood; the source's name is not.
-    spec = source.name if source.name.startswith(("folder:", "git:", "prometheus:")) else spec
+    spec = source.name if what_is_read(source.name) else spec
     try:
         report = ingestor.sync(source, progress)
     except RundownError as error:

@@ -102,7 +102,9 @@ print(json.dumps({{"code": code or 0, "said": len(out.getvalue()) > 100, "heavy"
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["investigate", "--help"], ["serve", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["investigate", "--help"], ["serve", "--help"], ["ingest", "--help"]]
+)
 def test_help_loads_no_heavy_library(tmp_path, arguments):
     """That is what makes it instant."""
     heavy = (*HEAVY, "sqlalchemy", "alembic", "git", "httpx", "slack_sdk", "starlette", "uvicorn")

@@ -79,7 +79,7 @@ def test_investigate_prints_the_card(world):
         (["ingest", "nowhere"], 2, "nowhere"),
         (["ingest", "pagerduty:"], 2, "RUNDOWN_PAGERDUTY_API_TOKEN"),
         (["ingest", "jira:X"], 2, "'jira' is an unknown kind of source"),
-        (["ingest", "jira:X"], 2, "confluence:, folder:, git:, mediawiki:, pagerduty:, prometheus:"),
+        (["ingest", "jira:X"], 2, "confluence:, folder:PATH, git:PATH, mediawiki:ADDRESS, pagerduty:"),
         (["index", "rebuild", "--model", "/nope"], 2, "give --model a folder"),
         (["search"], 2, "QUERY"),
         (["search", " "], 2, "the query is empty"),

@@ -106,7 +106,9 @@ def test_nothing_named_is_not_the_folder_we_happen_to_be_in(spec: str):
 @pytest.mark.parametrize("spec", ["jira:X", "https://wiki.example.org", "confluenc:OPS"])
 def test_an_unknown_kind_of_source_is_told_with_those_that_are_known(spec: str):
     """It is no misspelt folder to most who type it."""
-    with pytest.raises(UsageError, match=rf"'{spec.partition(':')[0]}' is an unknown kind.*confluence:, folder:, git:"):
+    with pytest.raises(
+        UsageError, match=rf"'{spec.partition(':')[0]}' is an unknown kind.*confluence:, folder:PATH, git:PATH"
+    ):
         open_source(spec)
 
 
