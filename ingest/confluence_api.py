@@ -331,7 +331,7 @@ class CloudApi(_Common):
         found: dict[str, str] = {}
         for first in range(0, len(users), _AT_ONCE):
             some = list(users[first : first + _AT_ONCE])
-            told = self._client.get("/rest/api/user/bulk", {"accountId": some, "limit": _AT_ONCE})
+            told = self._client.get("/rest/api/user/bulk", {"accountId": some})
             for user in f.rows(f.table(told).get("results")):
                 found[f.text(user.get("accountId"))] = f.text(user.get("email"))
         return found

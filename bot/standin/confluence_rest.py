@@ -358,8 +358,18 @@ class DataCenter(_Common):
         }
 
     def _one_space(self, request: Request) -> Any:
-        space = self._space(request.path_params["key"])
-        return {"id": int(space.id), "key": space.key, "name": space.key.title(), "type": "global", "status": "CURRENT"}
+        return self._shown_space(self._space(request.path_params["key"]))
+
+    def _shown_space(self, space: Space) -> dict[str, Any]:
+        return {
+            "id": int(space.id),
+            "key": space.key,
+            "name": space.key.title(),
+            "type": "global",
+            "status": "CURRENT",
+            "_expandable": {"homepage": f"/rest/api/content/{space.id}"},
+            "_links": {"webui": f"/display/{space.key}", "self": f"{self.base}/rest/api/space/{space.key}"},
+        }
 
     def _permissions(self, request: Request) -> Any:
         space = self._space(request.path_params["key"])
@@ -387,7 +397,7 @@ class DataCenter(_Common):
     def _expanded(self, page: Content, expand: str) -> dict[str, Any]:
         told = self._content(page, expand)
         if "space" in expand.split(","):
-            told["space"] = {"key": page.space}
+            told["space"] = self._shown_space(self.world.spaces[page.space])
         if "version" in expand:
             told["version"] = {"when": millis(page.changed_at), "number": page.number, "minorEdit": False}
         if "history" in expand:
