@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -19,12 +20,32 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from bot import standin
+
+sys.path.append(str(Path(__file__).with_name("vendor")))
+import published  # only now can it be found
+
 #: Read at import by the libraries, so set before any test module is imported: no test reaches a model hub.
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis_settings.register_profile("rundown", deadline=None, database=None, derandomize=True)
 hypothesis_settings.load_profile("rundown")
+
+
+def pytest_report_header() -> str:
+    """Whether stand-ins are held against what the vendors publish, and how they are."""
+    if published.FOLDER is None:
+        return "stand-ins: not held against the vendors' files; RUNDOWN_PUBLISHED=FOLDER does it, see tests/vendor/published.py"
+    return f"stand-ins: held against the vendors' files in {published.FOLDER}"
+
+
+def pytest_configure() -> None:
+    """A folder that is named holds all that is needed: else a test would pass that nothing has judged."""
+    if missing := published.missing():
+        raise pytest.UsageError(
+            f"RUNDOWN_PUBLISHED={published.FOLDER} has no {', '.join(missing)}; see tests/vendor/published.py"
+        )
 
 
 # -- the world around a test -------------------------------------------------------------------------------------
@@ -101,6 +122,21 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def as_published() -> Iterator[dict[str, list[Any]]]:
+    """Holds what is asked of stand-ins, and what they answer, against the vendors' files if they are there (`tests/vendor/published.py`)."""
+    told: dict[str, list[Any]] = {}
+
+    def listen(api: str, *exchange: Any) -> None:
+        told.setdefault(api, []).append(exchange)
+
+    standin.listeners.append(listen)
+    yield told
+    standin.listeners.remove(listen)
+    problems = [problem for api, exchanges in told.items() for problem in published.problems_of(api, exchanges)]
+    assert problems == [], "not as the vendor publishes it:\n" + "\n".join(problems)
 
 
 # -- stores ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A Confluence on loopback: the read side of Cloud's REST v2 and v1, or of Data Center's REST v1, over one small world.
 
 Does: authenticate, list with cursors or start and limit, expand what is asked for, and fail on request. Answers have the shapes of the
-published schemas (`tests/ingest/check_confluence_schema.py` proves it for Cloud; Data Center publishes no shapes of pages).
+published schemas (`tests/vendor/` judges them, given those; Data Center's leaves out pages, whose shapes are Cloud's of before).
 Does not: enforce restrictions by itself (the account that asks is an administrator's, unless a page is made invisible to it), write, or
 keep anything after it is closed.
 
@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from bot.standin import tell
 from bot.standin.confluence_rest import Cloud, DataCenter, Refused
 from bot.standin.confluence_world import World
 from bot.standin.pagerduty_rest import Failure
@@ -107,9 +108,10 @@ class ConfluenceStandIn(Served):
                 return Response("<html><title>Unauthorized</title></html>", 401, media_type="text/html")
             try:
                 with self.world.lock:
-                    return JSONResponse(answer(request))
+                    told = JSONResponse(answer(request))
             except Refused as refused:
-                return JSONResponse({"statusCode": refused.status, "message": str(refused)}, refused.status)
+                told = JSONResponse({"statusCode": refused.status, "message": str(refused)}, refused.status)
+            return tell("confluence_cloud" if self.cloud else "confluence_data_center", request, told)
 
         return handle
 

@@ -1,7 +1,7 @@
 """PagerDuty's REST API for the stand-in: the resources a bot reads, the two actions it asks for, and the ways it fails.
 
 Does: authenticate, page (classic pagination), filter, count against the rate limit, answer in the shapes of the published schema
-(`tests/pagerduty/check_against_schema.py` proves it), and fail on request.
+(`tests/vendor/` judges them, given that), and fail on request.
 Does not: change incidents; the driver does (`pagerduty.py`).
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from bot.standin import tell
 from bot.standin.pagerduty_courier import INCIDENT_EVENTS, Courier, Subscription
 from bot.standin.pagerduty_world import World, reference
 
@@ -137,10 +138,12 @@ class RestApi:
                     status, body = 200, handler(request)
             except _Answer as answer:
                 status, body = answer.status, answer.body
-            return (
+            return tell(
+                "pagerduty",
+                request,
                 JSONResponse(body, status, headers=headers)
                 if body is not None
-                else Response(status_code=202, headers=headers)
+                else Response(status_code=202, headers=headers),
             )
 
         return handle

@@ -1,6 +1,6 @@
 """The stand-in behaves as PagerDuty documents: shapes, paging, limits, and how webhooks are delivered.
 
-The shapes are ours to remember here; `check_against_schema.py`, run by hand, proves them against PagerDuty's own sources.
+The shapes are ours to remember here; `test_pagerduty_published.py` holds them against PagerDuty's own, if that is given.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from check_against_schema import live_through_everything
+from pagerduty_life import live_through_everything
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
