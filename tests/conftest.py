@@ -124,6 +124,13 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port on 127.0.0.1 where every connection is taken and none is answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
 @pytest.fixture(autouse=True)
 def as_published() -> Iterator[dict[str, list[Any]]]:
     """Holds what is asked of stand-ins, and what they answer, against the vendors' files if they are there (`tests/vendor/published.py`)."""

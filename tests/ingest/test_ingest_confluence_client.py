@@ -204,6 +204,17 @@ def test_nobody_at_the_address_is_told_as_that(closed_port, waited):
     client.close()
 
 
+def test_an_answer_that_does_not_come_is_asked_for_again_and_told(silent_port, waited):
+    """As long as its patience lasts."""
+    url = f"http://127.0.0.1:{silent_port}"
+    client = ConfluenceClient(url, "t", patience_s=3.0, timeout_s=0.05, sleep=waited.append)
+
+    with pytest.raises(Unavailable, match=r"does not answer: GET /rest/api/space/OPS: ReadTimeout"):
+        client.get(PATH)
+    client.close()
+    assert waited[:2] == [0.5, 1.0]
+
+
 @pytest.mark.parametrize(
     ("url", "user", "site"),
     [

@@ -118,6 +118,16 @@ def test_a_wiki_that_is_not_there_is_told(waits: list[float]):
     assert waits == [1.0, 2.0, 4.0]
 
 
+def test_an_answer_that_does_not_come_is_asked_for_again_and_told(silent_port: int, waits: list[float]):
+    """A few times, longer apart each time."""
+    with (
+        MediaWikiClient(f"http://127.0.0.1:{silent_port}/api.php", timeout_s=0.05, sleep=waits.append) as client,
+        pytest.raises(MediaWikiUnavailable, match="does not answer: ReadTimeout"),
+    ):
+        client.ask(SITE)
+    assert waits == [1.0, 2.0, 4.0]
+
+
 def test_a_list_that_goes_in_circles_is_not_followed_for_ever(wiki: MediaWikiStandIn, client: MediaWikiClient):
     """A cache that answers the same part each time."""
     same = b'{"continue":{"gapcontinue":"B","continue":"gapcontinue||"},"query":{"pages":[]}}'

@@ -158,6 +158,14 @@ def test_nobody_there_is_an_error_too(closed_port: int):
     client.close()
 
 
+def test_an_answer_that_does_not_come_is_an_error_too(silent_port: int):
+    """After the time that it is given; the next sync or poll asks again."""
+    client = PagerDutyClient("key", url=f"http://127.0.0.1:{silent_port}", timeout_s=0.05)
+    with pytest.raises(PagerDutyUnavailable, match="does not answer: GET /incidents: ReadTimeout"):
+        client.get("/incidents")
+    client.close()
+
+
 def test_a_broken_line_is_tried_once():
     """No quiet minutes of retries: the caller decides when to come back."""
     calls = []
