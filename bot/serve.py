@@ -332,7 +332,8 @@ class Server:
 
     def health(self) -> Mapping[str, str]:
         """Each part and how it is, for /readyz and `/rundown status`."""
-        parts = {"store": "ok", **{part: redact(state) for part, state in self._down.items()}}
+        # A copy: other threads write down parts that are heard of for the first time.
+        parts = {"store": "ok", **{part: redact(state) for part, state in self._down.copy().items()}}
         _, gap = attempt("store", self.store.inbox_counts)
         if gap:
             parts["store"] = gap

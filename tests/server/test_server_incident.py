@@ -290,6 +290,20 @@ def test_a_question_nothing_answers_is_told_so(scene):
     assert "nothing on this" in text_of(reply.to_json())
 
 
+def test_a_part_that_is_heard_of_while_health_is_told_breaks_nothing(scene, monkeypatch):
+    """The first sync of documents ends in another thread."""
+    on = scene()
+
+    def hear(state: str) -> str:
+        on.server._down.setdefault("sync of wikis", "ok")
+        return state
+
+    monkeypatch.setattr("bot.serve.redact", hear)
+
+    assert on.server.health()["commits"] == "ok"
+    assert on.server.health()["sync of wikis"] == "ok"
+
+
 def test_health_and_readiness_over_http(scene):
     """Alive, ready, and what Prometheus reads."""
     import httpx
