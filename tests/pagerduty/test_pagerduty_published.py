@@ -31,6 +31,7 @@ def test_every_answer_is_as_published(busy: PagerDutyStandIn, as_published: dict
     ids = {
         "incidents": next(iter(busy.world.incidents)),
         "services": next(iter(busy.world.services.values()))["id"],
+        "teams": busy.set_team("Security", private=True, members=["Ada", "Grace"]),
         "users": next(iter(busy.world.users.values()))["id"],
         "webhook_subscriptions": next(iter(busy.courier.subscriptions)),
     }
@@ -44,7 +45,8 @@ def test_every_answer_is_as_published(busy: PagerDutyStandIn, as_published: dict
         }
         http.get(f"/incidents/{ids['incidents']}", params=everything)
         http.get(f"/incidents/{ids['incidents']}/log_entries", params={"include[]": "channels"})
-        http.get("/incidents", params={"total": "true", "limit": 3})
+        http.get("/incidents", params={"total": "true", "limit": 3, "include[]": "services"})
+        http.get(f"/teams/{ids['teams']}/members", params={"include[]": "users"})
     asked = {published("pagerduty").named(method, path) for method, path, *_ in as_published["pagerduty"]}
 
     assert refused == 401
@@ -52,7 +54,7 @@ def test_every_answer_is_as_published(busy: PagerDutyStandIn, as_published: dict
         ("GET", "/users/me"): 400,
         ("POST", "/webhook_subscriptions/{id}/ping"): 202,
     }
-    assert len(as_published["pagerduty"]) == len(answers) + 4
+    assert len(as_published["pagerduty"]) == len(answers) + 5
     assert asked == {f"{method} {path}" for method, path in routes}
 
 

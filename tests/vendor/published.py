@@ -64,6 +64,7 @@ ASKED: dict[str, tuple[str, tuple[str, ...]]] = {
             "/services/{id}",
             "/services/{id}/change_events",
             "/teams",
+            "/teams/{id}",
             "/teams/{id}/members",
             "/users",
             "/users/me",
@@ -167,6 +168,19 @@ MENDED: dict[str, tuple[tuple[tuple[str | int, ...], dict[str, Any], str], ...]]
             ("components", "schemas", "CustomFieldsFieldValue", "properties"),
             {"value": {}, "description": {"type": "string", "nullable": True}},
             "its own examples have plain values; a description must be there, and is not drawn",
+        ),
+        (
+            (
+                *_fields_of("/teams/{id}/members", "get")[:-1],
+                "allOf",
+                1,
+                "properties",
+                "members",
+                "items",
+                "properties",
+            ),
+            {"user": {"anyOf": [{"$ref": f"#/components/schemas/{one}"} for one in ("UserReference", "User")]}},
+            "include[]=users asks for whole users, and it draws references all the same",
         ),
     ),
     "confluence_v1": (
