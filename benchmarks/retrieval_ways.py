@@ -17,7 +17,7 @@ from benchmarks.retrieval_measures import TOP, Query, Surety, measures, names
 from core.access import PUBLIC
 from core.model import Document
 from retrieval.answering import likelihood
-from retrieval.chunk import DEPTH, Hit, Scope, Seen, View
+from retrieval.chunk import DEPTH, Chunk, Scope, Seen, View
 from retrieval.embedding import Embedder
 from retrieval.fusion import Standing
 from retrieval.index import VectorIndex
@@ -82,8 +82,8 @@ class Staged(Retriever):
         return [view if stage_of[view.by] in self._stages else replace(view, weight=0.0) for view in views]
 
     def _side_by_side(
-        self, question: Question, views: Sequence[View], read: list[tuple[Standing, Hit]]
-    ) -> list[tuple[Standing, Hit]]:
+        self, question: Question, views: Sequence[View], read: list[tuple[Standing, Chunk]]
+    ) -> list[tuple[Standing, Chunk]]:
         return super()._side_by_side(question, views, read) if "pairs" in self._stages else read
 
 
@@ -97,12 +97,9 @@ class Timeless:
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
 
-    def pieces(self, piece_ids: Sequence[str]) -> list[Hit]:
+    def pieces(self, piece_ids: Sequence[str]) -> list[Chunk]:
         """As the index has them, without when they were changed or reviewed."""
-        return [
-            replace(hit, chunk=replace(hit.chunk, updated_at=None, reviewed_at=None))
-            for hit in self._index.pieces(piece_ids)
-        ]
+        return [replace(chunk, updated_at=None, reviewed_at=None) for chunk in self._index.pieces(piece_ids)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._index, name)

@@ -272,7 +272,7 @@ class _Run:
             return True
         first = [chunk.id for chunk in changed.chunks(self._space)[:1]]
         indexed = self._index.pieces(first)
-        return not indexed or not set(indexed[0].chunk.readers) <= set(document.readers)
+        return not indexed or not set(indexed[0].readers) <= set(document.readers)
 
     def _may_embed(self) -> bool:
         """Whether the source has taken so long that embedding in between does not hold up its deletes by much."""

@@ -114,14 +114,6 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hit:
-    """A piece with its vector of that name, to compare with others."""
-
-    chunk: Chunk
-    meaning: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class View:
     """One way of looking: what is nearest to a vector, by one of the three that pieces have."""
 
@@ -254,15 +246,15 @@ def document_of(payload: Mapping[str, Any]) -> tuple[tuple[str, str], str]:
         raise _damaged(f"a piece has lost its {error}") from error
 
 
-def hit_from(payload: Mapping[str, Any], vectors: Mapping[str, Any]) -> Hit:
-    """A point that an engine read.
+def meaning_from(vectors: Mapping[str, Any]) -> tuple[float, ...]:
+    """The vector of meaning of a point that an engine read.
 
     Raises:
         IndexUnavailable: the point is damaged.
     """
     if "meaning" not in vectors:
         raise _damaged("a piece has lost its vector")
-    return Hit(chunk=from_payload(payload), meaning=tuple(vectors["meaning"]))
+    return tuple(vectors["meaning"])
 
 
 def from_payload(payload: Mapping[str, Any]) -> Chunk:

@@ -276,8 +276,8 @@ def wrong_vectors(index: VectorIndex, space: str | None) -> str:
     scope = Scope(audience=_Whoever(people=frozenset()))
     try:
         (seen,) = index.search([View(by="meaning", vector=any_vector)], scope, limit=20)
-        sample = index.pieces([item.piece for item in seen])
+        sample = index.meanings([item.piece for item in seen])
     except IndexUnavailable as error:
         return f"a search for vectors of {dimension} numbers fails: {error}"
-    lengths = {len(hit.meaning) for hit in sample} - {dimension}
+    lengths = {len(vector) for vector in sample.values()} - {dimension}
     return f"vectors of {sorted(lengths)} numbers, not {dimension}" if lengths else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from retrieval.chunk import DEPTH, Chunk, Hit, Scope, Seen, Vectors, View
+from retrieval.chunk import DEPTH, Chunk, Scope, Seen, Vectors, View
 from retrieval.edge import EdgeIndex
 from retrieval.server import ServerIndex, connect
 
@@ -44,8 +44,12 @@ class VectorIndex(Protocol):
         """For each view the pieces in scope nearest to its vector, best first, at most `limit`."""
         ...
 
-    def pieces(self, piece_ids: Sequence[str]) -> list[Hit]:
+    def pieces(self, piece_ids: Sequence[str]) -> list[Chunk]:
         """The pieces with those ids (`Chunk.id`), of which some may be gone, in that order."""
+        ...
+
+    def meanings(self, piece_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
+        """The vectors of meaning of the pieces with those ids, of which some may be gone."""
         ...
 
     def at_places(self, places: Sequence[str], scope: Scope) -> list[Chunk]:

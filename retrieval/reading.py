@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from retrieval.chunk import DIGEST_FIELDS, Chunk, Hit, Scope, digests_of, from_payload, hit_from
+from retrieval.chunk import DIGEST_FIELDS, Chunk, Scope, digests_of, from_payload, meaning_from
 
 #: Records that are read at once: other threads have their turn in between.
 _PAGE = 1000
@@ -25,11 +25,16 @@ class Reading(ABC):
         found = self._scroll(self._filter({"source": [source]}), payload=DIGEST_FIELDS)
         return digests_of(record.payload for record in found)
 
-    def pieces(self, piece_ids: Sequence[str]) -> list[Hit]:
+    def pieces(self, piece_ids: Sequence[str]) -> list[Chunk]:
         """The pieces with those ids, of which some may be gone, in that order."""
-        found = self._retrieve(list(piece_ids)) if piece_ids else []
-        by_id = {str(record.id): hit_from(record.payload or {}, record.vector or {}) for record in found}
+        found = self._retrieve(list(piece_ids), payload=True) if piece_ids else []
+        by_id = {str(record.id): from_payload(record.payload or {}) for record in found}
         return [by_id[piece_id] for piece_id in piece_ids if piece_id in by_id]
+
+    def meanings(self, piece_ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
+        """The vectors of meaning of the pieces with those ids, of which some may be gone."""
+        found = self._retrieve(list(piece_ids), payload=False) if piece_ids else []
+        return {str(record.id): meaning_from(record.vector or {}) for record in found}
 
     def at_places(self, places: Sequence[str], scope: Scope) -> list[Chunk]:
         """The first piece of each document in scope that has one of these places (`retrieval.places.place_keys`)."""
@@ -75,5 +80,5 @@ class Reading(ABC):
         """So many records that pass a filter, from an offset on, and the next offset; None after the last."""
 
     @abstractmethod
-    def _retrieve(self, piece_ids: list[str]) -> list[Any]:
-        """The pieces of those ids, with payload and the vector of meaning, in any order."""
+    def _retrieve(self, piece_ids: list[str], *, payload: bool) -> list[Any]:
+        """The pieces of those ids in any order, with their payload, or else with the vector of meaning."""

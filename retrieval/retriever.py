@@ -16,7 +16,7 @@ from core.access import PUBLIC, Audience
 from core.model import Evidence, Tier
 from retrieval.answering import ANSWERS, is_related, likelihood
 from retrieval.beside import side_by_side, skip_bigrams
-from retrieval.chunk import DEPTH, Chunk, Hit, Scope, Seen, View, is_piece_id, refuse_other_space, space_of
+from retrieval.chunk import DEPTH, Chunk, Scope, Seen, View, is_piece_id, refuse_other_space, space_of
 from retrieval.embedding import Embedder
 from retrieval.fusion import Standing, also_heard, fuse
 from retrieval.index import VectorIndex
@@ -133,8 +133,11 @@ class Retriever:
         read = self._read(self._standings(views, scope, max(CONSIDERED, 2 * limit)))
         read = self._side_by_side(question, views, read)
         read = self._spoken_for(read, scope)
-        read = [(item, hit) for item, hit in read if tiers is None or hit.chunk.tier in tiers]
-        found = self._looked_at_again(text, self._weighed(views, read, before))
+        read = [(item, chunk) for item, chunk in read if tiers is None or chunk.tier in tiers]
+        weighed = self._weighed(read, before)
+        # What cannot be among those told needs no evidence, and no vector read for it.
+        most = None if fold else limit if self._reranker is None else max(limit, RERANKED)
+        found = self._looked_at_again(text, self._as_found(views, weighed[:most]))
         return self._told(question, fold_alike(found, limit) if fold else found[:limit])
 
     def sections(
@@ -152,7 +155,7 @@ class Retriever:
         held = self._index.pieces([evidence_id]) if is_piece_id(evidence_id) else []
         if not held:
             return []
-        piece = held[0].chunk
+        piece = held[0]
         scope = Scope(audience=audience, before=before, document=(piece.source, piece.doc_id))
         return [_evidence(chunk, 0.0) for chunk in self._index.document(scope)]
 
@@ -187,7 +190,7 @@ class Retriever:
             pieces: ids that `search` gave.
         """
         held = self._index.pieces([piece for piece in pieces if is_piece_id(piece)])
-        return frozenset(hit.chunk.id for hit in held if audience.may_read(hit.chunk.readers))
+        return frozenset(chunk.id for chunk in held if audience.may_read(chunk.readers))
 
     def warm(self) -> None:
         """Load the model and open the index, so that the first incident does not wait for them."""
@@ -232,27 +235,27 @@ class Retriever:
         guests = {seen.document for found in rules for seen in found}
         return fuse(views, lists, most, guests=guests, most_guests=_RULES_HEARD)
 
-    def _read(self, standings: Sequence[Standing]) -> list[tuple[Standing, Hit]]:
+    def _read(self, standings: Sequence[Standing]) -> list[tuple[Standing, Chunk]]:
         """Each with its best piece; one that went away meanwhile is left out."""
-        held = {hit.chunk.id: hit for hit in self._index.pieces([item.piece for item in standings])}
+        held = {chunk.id: chunk for chunk in self._index.pieces([item.piece for item in standings])}
         return [(item, held[item.piece]) for item in standings if item.piece in held]
 
     def _side_by_side(
-        self, question: Question, views: Sequence[View], read: list[tuple[Standing, Hit]]
-    ) -> list[tuple[Standing, Hit]]:
+        self, question: Question, views: Sequence[View], read: list[tuple[Standing, Chunk]]
+    ) -> list[tuple[Standing, Chunk]]:
         """In the order after one more view, whose answer is in the texts read: which hold the question's words side by side."""
         asked = skip_bigrams(question.prose)
         if not asked:
             return read
-        worths = side_by_side(asked, [hit.chunk.told for _, hit in read])
+        worths = side_by_side(asked, [chunk.told for _, chunk in read])
         seen = [Seen(item.piece, item.key, worth) for (item, _), worth in zip(read, worths, strict=True) if worth > 0]
         view = View(by="words", vector=(), label="its words side by side", weight=_SIDE_BY_SIDE)
-        hits = {item.key: hit for item, hit in read}
-        return [(item, hits[item.key]) for item in also_heard([item for item, _ in read], views, view, seen)]
+        chunks = {item.key: chunk for item, chunk in read}
+        return [(item, chunks[item.key]) for item in also_heard([item for item, _ in read], views, view, seen)]
 
-    def _spoken_for(self, read: list[tuple[Standing, Hit]], scope: Scope) -> list[tuple[Standing, Hit]]:
+    def _spoken_for(self, read: list[tuple[Standing, Chunk]], scope: Scope) -> list[tuple[Standing, Chunk]]:
         """Rules that name a runbook give their place to it; nothing is fetched that is not in scope."""
-        rules = [(item, hit.chunk.runbook_url or "") for item, hit in read if hit.chunk.tier is Tier.ALERT]
+        rules = [(item, chunk.runbook_url or "") for item, chunk in read if chunk.tier is Tier.ALERT]
         pages = self._pages_at([url for _, url in rules], scope)
         named: dict[tuple[str, str], Standing] = {}
         for item, url in rules:
@@ -299,34 +302,49 @@ class Retriever:
             told.append(replace(item, evidence=replace(evidence, score=score), shared=shared, related=related))
         return told
 
-    def _weighed(
-        self, views: Sequence[View], read: Sequence[tuple[Standing, Hit]], now: datetime | None
-    ) -> list[Found]:
+    def _weighed(self, read: Sequence[tuple[Standing, Chunk]], now: datetime | None) -> list[_Weighed]:
         """Everything read, in the order after what documents themselves tell: freshness, review, thumbs."""
-        asked = [view.vector for view in views if view.by == "meaning" and isinstance(view.vector, tuple)]
         opinions = self._opinions(now)
         found = []
-        for item, hit in read:
-            signals = signals_of(hit.chunk, opinions.get(item.doc_id, 0.0), now)
+        for item, chunk in read:
+            signals = signals_of(chunk, opinions.get(item.doc_id, 0.0), now)
             score = item.score + sum(signal.weight for signal in signals)
-            found.append(
-                Found(
-                    evidence=_evidence(hit.chunk, score),
-                    source=hit.chunk.source,
-                    closeness=_closeness(item, hit, asked),
-                    shared=frozenset(),
-                    related=False,
-                    standing=item,
-                    signals=signals,
-                )
+            found.append(_Weighed(score=score, standing=item, chunk=chunk, signals=signals))
+        return sorted(found, key=lambda item: (-item.score, item.standing.key))
+
+    def _as_found(self, views: Sequence[View], weighed: Sequence[_Weighed]) -> list[Found]:
+        """With evidence, and how near each is in meaning: the best cosine that a view told, or its best section's."""
+        heard = {
+            item.chunk.id: [voice.score for voice in item.standing.voices if voice.by == "meaning"] for item in weighed
+        }
+        unheard = self._index.meanings([piece for piece, scores in heard.items() if not scores])
+        # A service's own view asks for the same meaning again.
+        asked = dict.fromkeys(v.vector for v in views if v.by == "meaning" and isinstance(v.vector, tuple))
+        for piece, vector in unheard.items():
+            heard[piece] = [sum(map(operator.mul, one, vector)) for one in asked]
+        return [
+            Found(
+                evidence=_evidence(item.chunk, item.score),
+                source=item.chunk.source,
+                # A piece that went away in between is near to nothing.
+                closeness=max(heard[item.chunk.id], default=0.0),
+                shared=frozenset(),
+                related=False,
+                standing=item.standing,
+                signals=item.signals,
             )
-        return sorted(found, key=lambda item: (-item.evidence.score, item.standing.key))
+            for item in weighed
+        ]
 
 
-def _closeness(item: Standing, hit: Hit, asked: Sequence[tuple[float, ...]]) -> float:
-    """The document's best cosine that a view told, or its best section's."""
-    heard = [voice.score for voice in item.voices if voice.by == "meaning"]
-    return max(heard) if heard else max(sum(map(operator.mul, vector, hit.meaning)) for vector in asked)
+@dataclass(frozen=True, kw_only=True)
+class _Weighed:
+    """A document that was read, and what it comes to with its signals."""
+
+    score: float
+    standing: Standing
+    chunk: Chunk
+    signals: tuple[Signal, ...]
 
 
 def _by_words(text: str, label: str) -> list[View]:

@@ -220,11 +220,15 @@ class ServerIndex(Reading):
             page, following = self._client.scroll(self._name, where, limit=limit, offset=offset, with_payload=payload)
         return list(page), following
 
-    def _retrieve(self, piece_ids: list[str]) -> list[Any]:
+    def _retrieve(self, piece_ids: list[str], *, payload: bool) -> list[Any]:
         with speaking():
             if not self._client.collection_exists(self._name):
                 return []
-            return list(self._client.retrieve(self._name, piece_ids, with_payload=True, with_vectors=["meaning"]))
+            return list(
+                self._client.retrieve(
+                    self._name, piece_ids, with_payload=payload, with_vectors=[] if payload else ["meaning"]
+                )
+            )
 
     def _filter(self, wanted: dict[str, list[str]], before: datetime | None = None) -> Any:
         from qdrant_client import models as m

@@ -57,9 +57,9 @@ def test_what_was_stored_comes_back_as_it_was(index: VectorIndex):
     fill(index, stored)
 
     ((seen,),) = index.search([View(by="words", vector=encode_query("disk"))], Scope(audience=Audience.of(("ops",))))
-    (hit,) = index.pieces([seen.piece])
+    (chunk,) = index.pieces([seen.piece])
 
-    assert (hit.chunk, seen.document) == (stored, ("folder:/docs", "wiki/disk.md"))
+    assert (chunk, seen.document) == (stored, ("folder:/docs", "wiki/disk.md"))
 
 
 def test_both_ways_of_looking_are_fused(index: VectorIndex):
@@ -264,15 +264,15 @@ def test_resetting_and_closing_may_be_repeated(index: VectorIndex):
 
 
 def test_pieces_come_in_the_order_they_were_asked_for(index: VectorIndex):
-    """One that is gone is left out; the vector it is compared by comes with it."""
+    """One that is gone is left out; the vectors they are compared by are asked for by themselves."""
     one, two = piece("a.md", "disk"), piece("b.md", "certificate")
     fill(index, one, two)
 
-    hits = index.pieces([two.id, "0" * 32, one.id])
+    asked = [two.id, "0" * 32, one.id]
+    lengths = {piece_id: len(vector) for piece_id, vector in index.meanings(asked).items()}
 
-    assert ([hit.chunk for hit in hits], [len(hit.meaning) for hit in hits], index.pieces([])) == (
-        [two, one], [EMBEDDER.dimension] * 2, [],
-    )  # fmt: skip
+    assert (index.pieces(asked), index.pieces([]), index.meanings([])) == ([two, one], [], {})
+    assert lengths == {one.id: EMBEDDER.dimension, two.id: EMBEDDER.dimension}
 
 
 def test_a_document_is_found_by_its_place(index: VectorIndex):
