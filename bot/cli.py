@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -354,7 +355,9 @@ def ingest(
             _print_json(gone)
         else:
             for name, count in gone.items():
-                _console(stderr=True).print(f"{name}: {count} documents removed", highlight=False)
+                _console(stderr=True).print(
+                    f"{name}: {count} documents removed", highlight=False, markup=False, emoji=False
+                )
         return
     from bot.local import ingest_sources
 
@@ -364,7 +367,7 @@ def ingest(
             watch=watch,
             workers=workers,
             progress=progress,
-            show=None if as_json else _console(stderr=True).print,
+            show=None if as_json else partial(_console(stderr=True).print, markup=False, emoji=False),
         )
     if as_json:
         _print_json(reports)
@@ -477,7 +480,7 @@ def _progress(*, quiet: bool = False) -> Iterator[Any]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

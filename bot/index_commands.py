@@ -113,6 +113,7 @@ def verify_command(
 def show_status(told: dict[str, Any], console: Console) -> None:
     """The state in words, and a line for each source."""
     from rich.table import Table
+    from rich.text import Text
 
     size = f", {told['bytes'] / 1e6:.1f} MB" if told["bytes"] is not None else ""
     pieces = "?" if told["pieces"] is None else told["pieces"]
@@ -131,7 +132,8 @@ def show_status(told: dict[str, Any], console: Console) -> None:
     table = Table("source", "documents", "pieces", "synced", "")
     for row in told["sources"]:
         synced = "never noted" if row["age_s"] is None else f"{_span(row['age_s'])} ago"
-        table.add_row(row["source"], str(row["documents"]), str(row["pieces"]), synced, row["error"] or "")
+        cells = (row["source"], str(row["documents"]), str(row["pieces"]), synced, row["error"] or "")
+        table.add_row(*map(Text, cells))  # as they are: a path may hold what looks like markup
     if told["sources"]:
         console.print(table)
     else:

@@ -88,10 +88,12 @@ def show(found: Sequence[Found], console: Console, *, explain: bool) -> None:
     for place, item in enumerate(found, start=1):
         evidence = item.evidence
         heading = escape(" › ".join((evidence.title, *evidence.section)))
-        console.print(f"[bold]{place}. {heading}[/]  [dim]{escape(evidence.doc_id or '')}  {evidence.score:.0%}[/]")
-        console.print(f"   {escape(evidence.text[:_CHARS])}", highlight=False)
+        console.print(
+            f"[bold]{place}. {heading}[/]  [dim]{escape(evidence.doc_id or '')}  {evidence.score:.0%}[/]", emoji=False
+        )
+        console.print(f"   {escape(evidence.text[:_CHARS])}", highlight=False, emoji=False)
         for line in reasons(item) if explain else ():
-            console.print(f"   [cyan]·[/] [dim]{escape(line)}[/]", highlight=False)
+            console.print(f"   [cyan]·[/] [dim]{escape(line)}[/]", highlight=False, emoji=False)
 
 
 def reasons(item: Found) -> list[str]:

@@ -230,3 +230,24 @@ def test_a_search_explains_itself(world):
 
     assert {"what it means", "its words"} <= {way["way"] for way in found["why"]["ways"]}
     assert ("what it means:" in told, "folder:" in told, "Nothing clearly answers this" in nothing) == (True,) * 3
+
+
+def test_names_and_texts_are_printed_as_they_are(tmp_path):
+    """Also those that look like the terminal's own marks: a bracket ended the command, and `:key:` became a picture."""
+    folder = tmp_path / "[/old] :key:"
+    folder.mkdir(parents=True)
+    (folder / "a[red]b.md").write_text("")
+    (folder / "disk.md").write_text("# Disk\n\nRun `get store:key:7 [bold]`\n")
+    home = {"RUNDOWN_HOME": str(tmp_path / "home"), "COLUMNS": "400"}
+
+    ran = [
+        run(*command, **home)
+        for command in (("ingest", folder), ("index", "status"), ("search", "disk"), ("ingest", "--forget", folder))
+    ]
+
+    assert [(one.returncode, "Traceback" in one.stderr) for one in ran] == [(0, False)] * 4, ran
+    assert f"folder:{folder}: 1 added" in ran[0].stderr
+    assert "skipped a[red]b.md: empty" in ran[0].stderr
+    assert f"folder:{folder}" in ran[1].stdout
+    assert "Run `get store:key:7 [bold]`" in ran[2].stdout
+    assert f"folder:{folder}: 1 documents removed" in ran[3].stderr
