@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import re
 import time
 import webbrowser
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from ingest.sync import Ingestor, SyncReport
     from retrieval.retriever import Retriever
+
+log = logging.getLogger(__name__)
 
 #: (what, done, total or None): how long work is going.
 Progress = Callable[..., None]
@@ -282,7 +285,8 @@ def ingest_sources(
         workers: sources synced at the same time.
 
     Raises:
-        RundownError: a source could not be synced; the others were, and are told first.
+        RundownError: a source could not be synced; the others were, and are told first. While watching that is only logged:
+            what does not answer now may at the next look.
     """
     from ingest.sources import open_source
     from ingest.workers import sync_together
@@ -300,8 +304,10 @@ def ingest_sources(
             for report in reports if show else ():
                 assert show is not None
                 show(_told(report))
-            for error in refused.values():
-                raise error
+            for number, (spec, error) in enumerate(refused.items(), 1):
+                if not watch and number == len(refused):
+                    raise error
+                log.warning("%s could not be synced: %s", spec, error)
             if any(report.added or report.updated for report in reports):
                 live.current().index.settle()
             if not watch:
