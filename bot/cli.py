@@ -386,7 +386,7 @@ def search(
     explain: Annotated[bool, typer.Option("--explain", help="Say why each stands where it stands.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Search the index, once or in bulk. Without a question's answer it says so.
+    """Search the index for what everyone may read, once or in bulk. Without a question's answer it says so.
 
     Example: rundown search "connection pool exhausted" --limit 3 --explain
     """

@@ -251,3 +251,16 @@ def test_names_and_texts_are_printed_as_they_are(tmp_path):
     assert f"folder:{folder}" in ran[1].stdout
     assert "Run `get store:key:7 [bold]`" in ran[2].stdout
     assert f"folder:{folder}: 1 documents removed" in ran[3].stderr
+
+
+def test_a_search_that_finds_nothing_says_for_whom_it_looked(tmp_path):
+    """It looks as anybody: who ingested pages for some alone would take them for lost."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/disk.md").write_text("---\nreaders: [group:sre]\n---\n# Disk\n\nDelete old segments.\n")
+    home = {"RUNDOWN_HOME": str(tmp_path / "home")}
+    assert run("ingest", tmp_path / "docs", **home).returncode == 0
+
+    found, helped = run("search", "disk", **home), run("search", "--help", **home)
+
+    assert "Nothing in the index that everyone may read matches." in found.stdout
+    assert "what everyone may read" in " ".join(helped.stdout.split())
