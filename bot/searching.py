@@ -81,7 +81,9 @@ def show(found: Sequence[Found], console: Console, *, explain: bool) -> None:
     from retrieval.answering import ANSWERS
 
     if not found:
-        console.print("Nothing in the index that everyone may read matches. `rundown index status` tells what it holds.")
+        console.print(
+            "Nothing in the index that everyone may read matches. `rundown index status` tells what it holds."
+        )
         return
     if found[0].evidence.score < ANSWERS:
         console.print(f"[yellow]Nothing clearly answers this[/] (best guess {found[0].evidence.score:.0%}). Nearest:")
