@@ -56,7 +56,9 @@ def open_library(
 
     Raises:
         IndexUnavailable: another process holds the embedded index, or the server does not answer.
+        SettingsError: the splitter or the reranker cannot be used.
     """
+    from ingest.chunking import open_cutter
     from ingest.sync import Ingestor
     from retrieval.embedding import open_embedder
     from retrieval.index import EdgeIndex
@@ -71,7 +73,7 @@ def open_library(
         yield Library(
             index=index,
             retriever=make_retriever(settings, store, index, embedder),
-            ingestor=Ingestor(store, index, embedder),
+            ingestor=Ingestor(store, index, embedder, cutter=open_cutter(settings)),
         )
     finally:
         index.close()

@@ -25,7 +25,7 @@ from bot.library import OpenModel, library_of, open_known
 from core.errors import IndexUnavailable, RundownError, SettingsError, UsageError
 from core.settings import Settings
 from core.store import Generation, GenerationState, Indexed, Store
-from ingest.chunking import VERSION as CUT
+from ingest.chunking import open_cutter
 from ingest.sync import SyncReport
 from ingest.workers import sync_source, sync_together
 from retrieval.chunk import space_of
@@ -250,7 +250,7 @@ def rebuild(
     live = store.live_generation(settings.embedding_model)
     shelf.publish(live.number)  # a kill after an earlier swap may have left it undone
     _drop(shelf, store, [item for item in store.generations() if item.state is GenerationState.OLD])
-    building, resumed = _building(shelf, store, model=model, space=space)
+    building, resumed = _building(shelf, store, model=model, space=space, cut=open_cutter(settings).version)
     reports: dict[str, SyncReport] = {}
     wanted: frozenset[str] | None = None
     for _ in range(_ROUNDS):
@@ -305,10 +305,10 @@ def _drop(shelf: Shelf, store: Store, generations: Sequence[Generation]) -> bool
     return all(gone)
 
 
-def _building(shelf: Shelf, store: Store, *, model: str | None, space: str) -> tuple[Generation, bool]:
+def _building(shelf: Shelf, store: Store, *, model: str | None, space: str, cut: str) -> tuple[Generation, bool]:
     """The generation to build, and whether an earlier run began it. One begun otherwise is dropped."""
     begun = [item for item in store.generations() if item.state is GenerationState.BUILDING]
-    same = [item for item in begun if (item.model, item.space, item.cut) == (model, space, CUT)]
+    same = [item for item in begun if (item.model, item.space, item.cut) == (model, space, cut)]
     others = [item for item in begun if item not in same[-1:]]
     if not _drop(shelf, store, others):
         raise IndexUnavailable(
@@ -318,7 +318,7 @@ def _building(shelf: Shelf, store: Store, *, model: str | None, space: str) -> t
         )
     if same:
         return same[-1], True
-    return store.begin_generation(model=model, space=space, cut=CUT), False
+    return store.begin_generation(model=model, space=space, cut=cut), False
 
 
 def _fill(

@@ -19,6 +19,7 @@ from bot.app import Library, make_retriever
 from core.errors import IndexUnavailable, RundownError
 from core.settings import Settings
 from core.store import Generation, Store
+from ingest.chunking import open_cutter
 from ingest.sources import Source, open_source
 from ingest.sync import Ingestor, SyncReport
 from ingest.workers import sync_source
@@ -241,5 +242,5 @@ def open_known(spec: str, settings: Settings, store: Store) -> Source:
 def library_of(settings: Settings, shelf: Shelf, store: Store, generation: Generation, embedder: Any) -> Library:
     """The library over one generation. Nothing is opened before its first use."""
     index = shelf.index(generation.number)
-    filled = Ingestor(store.of_generation(generation.number), index, embedder)
+    filled = Ingestor(store.of_generation(generation.number), index, embedder, cutter=open_cutter(settings))
     return Library(index=index, retriever=make_retriever(settings, store, index, embedder), ingestor=filled)

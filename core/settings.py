@@ -156,6 +156,11 @@ class Settings(BaseSettings):
         description="Hugging Face id or folder of the embedding model. Unset: the MiniLM carried in a package. A change takes effect with `rundown index rebuild`.",
     )
 
+    splitter_class: str | None = Field(
+        None,
+        description="A splitter of LlamaIndex's that cuts sections into pieces, by its class, for example llama_index.core.node_parser.SentenceSplitter. Unset: ours, which keeps code and tables whole. A change cuts everything again.",
+    )
+    splitter_options: dict[str, Any] = Field(default_factory=dict, description="Arguments for that class, as JSON.")
     reranker_class: str | None = Field(
         None,
         description="A reranker of LlamaIndex's for the first 20 documents, by its class, for example llama_index.core.postprocessor.SentenceTransformerRerank. Unset: none.",

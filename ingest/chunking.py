@@ -1,7 +1,7 @@
 """A document cut into pieces along its own structure.
 
 Does: cut Markdown at its headings, keep code blocks and tables whole and commands byte for byte, pack neighbouring
-blocks of one section up to a size, and remember the heading path of each piece.
+blocks of one section up to a size, and remember the heading path of each piece. Or have a configured splitter cut each section.
 Does not: embed, redact or index; nor load a tokenizer: `wordpieces` estimates.
 """
 
@@ -11,11 +11,13 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
+
+    from core.settings import Settings
 
 #: Part of what a stored document's digest covers: raise it when the same text would be cut another way.
 VERSION = "sections-1"
@@ -37,6 +39,46 @@ class Piece:
     text: str
 
 
+class Cutter(Protocol):
+    """Anything that cuts a document into pieces."""
+
+    @property
+    def version(self) -> str:
+        """Another one where the same text would be cut another way: what is stored is then stored again. 64 characters at most."""
+        ...
+
+    def cut(self, title: str, text: str) -> list[Piece]:
+        """The pieces of a document in reading order: at least one, unless the text is blank.
+
+        Raises:
+            DocumentError: it cannot be cut.
+        """
+        ...
+
+
+class SectionCutter:
+    """The default: `cut`."""
+
+    version = VERSION
+
+    def cut(self, title: str, text: str) -> list[Piece]:
+        """The pieces of a document in reading order."""
+        return cut(title, text)
+
+
+def open_cutter(settings: Settings) -> Cutter:
+    """What cuts documents: the configured splitter of LlamaIndex's within sections, or `cut`.
+
+    Raises:
+        SettingsError: the class cannot be used.
+    """
+    if not settings.splitter_class:
+        return SectionCutter()
+    from ingest.llamaindex import open_splitter
+
+    return open_splitter(settings.splitter_class, settings.splitter_options)
+
+
 def cut(title: str, text: str, *, max_wordpieces: int = MAX_WORDPIECES) -> list[Piece]:
     """The pieces of a document in reading order.
 
@@ -54,6 +96,12 @@ def cut(title: str, text: str, *, max_wordpieces: int = MAX_WORDPIECES) -> list[
         sized = [part for block in blocks for part in _fit(block, max_wordpieces)]
         pieces += [Piece(section=section, text=packed) for packed in _pack(sized, max_wordpieces)]
     return pieces or [Piece(section=(), text=text.strip()) for _ in range(1) if text.strip()]
+
+
+def sections(title: str, text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Heading paths, as `Piece` has them, with the text directly under each."""
+    for section, blocks in _sections(title, text):
+        yield section, "\n\n".join(block.text for block in blocks)
 
 
 def wordpieces(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Any LlamaIndex reader as a source, and our cutting as a LlamaIndex node parser.
+"""Any LlamaIndex reader as a source, any of its splitters as what cuts sections, and our cutting as a LlamaIndex node parser.
 
 Does: thin adapters, so that a LlamaIndex user can plug either into the other; a reader's text is cleaned as Markdown is of what
 nobody would see.
@@ -8,12 +8,14 @@ Does not: know who may read what a reader gives: the caller says so, since no re
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.errors import DocumentError
 from core.model import Document, Tier
-from ingest.chunking import cut
+from core.named import build_named
+from ingest.chunking import VERSION, Piece, cut, sections
 from ingest.concealed import seen_markdown
 from ingest.postmortem import as_time
 from ingest.sources import NOTHING, Held, Listed, Skipped
@@ -89,6 +91,66 @@ class ReaderSource:
 
 def _first(facts: Mapping[str, Any], names: Sequence[str]) -> str | None:
     return next((str(facts[name]) for name in names if facts.get(name)), None)
+
+
+class LlamaIndexCutter:
+    """Any splitter of LlamaIndex's behind our door. It gets a section at a time: a piece's name, its link and how far it is
+    trusted hang on its section. Whether code and tables stay whole is up to the splitter.
+
+    Args:
+        splitter: an instance of `llama_index.core.node_parser.NodeParser`.
+        name: of it and how it is set, 40 characters at most: with another name everything is cut again.
+    """
+
+    def __init__(self, splitter: Any, name: str) -> None:
+        self._splitter, self.version = splitter, f"{VERSION} {name}"
+
+    def cut(self, title: str, text: str) -> list[Piece]:
+        """The pieces of a document in reading order.
+
+        Raises:
+            DocumentError: the splitter failed.
+        """
+        pieces = [
+            Piece(section=section, text=part)
+            for section, body in sections(title, text)
+            for part in self._split(title, body)
+            if part.strip()
+        ]
+        return pieces or [Piece(section=(), text=text.strip()) for _ in range(1) if text.strip()]
+
+    def _split(self, title: str, body: str) -> list[str]:
+        from llama_index.core.schema import Document as LlamaDocument
+
+        try:
+            nodes = self._splitter.get_nodes_from_documents([LlamaDocument(text=body)])
+        except Exception as error:  # each splitter raises its own
+            raise DocumentError(
+                f"cannot split {title!r}",
+                why=str(error),
+                way_out="check RUNDOWN_SPLITTER_OPTIONS, or unset the splitter",
+            ) from error
+        return [str(node.get_content()) for node in nodes]
+
+
+def open_splitter(path: str, options: dict[str, Any]) -> LlamaIndexCutter:
+    """A splitter by its class.
+
+    Raises:
+        SettingsError: the class cannot be used.
+    """
+    from llama_index.core.node_parser import NodeParser
+
+    splitter = build_named(
+        path,
+        options,
+        kind=NodeParser,
+        what="splitter",
+        setting="RUNDOWN_SPLITTER_CLASS",
+        example="llama_index.core.node_parser.SentenceSplitter",
+    )
+    told = hashlib.sha256(json.dumps([path, options], sort_keys=True).encode()).hexdigest()
+    return LlamaIndexCutter(splitter, f"{type(splitter).__name__[:27]} {told[:12]}")
 
 
 def as_node_parser() -> Any:

@@ -31,8 +31,7 @@ from core.access import EVERYONE
 from core.errors import DocumentError, RundownError
 from core.model import Document, to_json
 from core.store import Indexed
-from ingest.chunking import VERSION as CUT
-from ingest.chunking import Piece, cut
+from ingest.chunking import Cutter, Piece, SectionCutter
 from ingest.sources import Held, Listed, Skipped, Source, is_there
 from retrieval.chunk import Chunk, Vectors, space_of
 from retrieval.embedding import Embedder
@@ -84,13 +83,21 @@ class Ingestor:
         store: keeps the manifest of what is indexed.
         index: where pieces go.
         embedder: makes their vectors; with another one than before, everything is stored again.
+        cutter: cuts documents into pieces; with another one than before, everything is stored again.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, store: Store, index: VectorIndex, embedder: Embedder, *, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        index: VectorIndex,
+        embedder: Embedder,
+        *,
+        cutter: Cutter | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._index, self._embedder, self._clock = store, index, embedder, clock
+        self._store, self._index, self._clock = store, index, clock
+        self._making = _Making(embedder=embedder, cutter=cutter or SectionCutter())
 
     def sync(self, source: Source, progress: Callable[[int], None] | None = None) -> SyncReport:
         """Bring the index to what the source holds now. Doing it twice does nothing the second time.
@@ -102,7 +109,7 @@ class Ingestor:
             core.errors.RundownError: the source could not finish its list, or the index or the store refused. What was
                 stored until then stays, and it is safe to run again. Nothing was forgotten unless the list was complete.
         """
-        run = _Run(self._store, self._index, self._embedder, source.name, progress or (lambda done: None), self._clock)
+        run = _Run(self._store, self._index, self._making, source.name, progress or (lambda done: None), self._clock)
         run.read(source)
         while not run.store_aside(for_s=max(_ROUND_S, run.listing_s)):
             run.read(source)
@@ -115,6 +122,14 @@ class Ingestor:
             self._index.delete(source, doc_id)
             self._store.forget_indexed(source, doc_id)
         return len(known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Making:
+    """What documents are made into points with."""
+
+    embedder: Embedder
+    cutter: Cutter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,14 +186,15 @@ class _Run:
         self,
         store: Store,
         index: VectorIndex,
-        embedder: Embedder,
+        making: _Making,
         source: str,
         progress: Callable[[int], None],
         clock: Callable[[], float],
     ) -> None:
-        self._store, self._index, self._embedder = store, index, embedder
+        self._store, self._index = store, index
+        self._embedder, self._cutter = making.embedder, making.cutter
         self._source, self._progress, self._clock = source, progress, clock
-        self._space = space_of(embedder)
+        self._space = space_of(making.embedder)
         self._prepare()
         self.report = SyncReport(source=source)
         manifest, stored = store.manifest(source), index.digests(source)
@@ -186,7 +202,7 @@ class _Run:
         self._sound = {doc_id: known for doc_id, known in manifest.items() if stored.get(doc_id) == known.digest}
         self._known = set(manifest.keys() | stored.keys())
         #: How documents are made into points now. A version that was stored otherwise is not told to the source.
-        self._making = _short_digest(self._space, CUT)
+        self._making = _short_digest(self._space, self._cutter.version)
         #: Document id to the source's version of it, for those that are stored as they would be stored now.
         self.held = {
             doc_id: known.version.removeprefix(f"{self._making} ")
@@ -245,14 +261,14 @@ class _Run:
             return
         self._kept.add(item.id)
         document = _clean(item)
-        digest = _digest(document, self._space)
+        digest = _digest(document, self._space, self._cutter.version)
         sound = self._sound.get(document.id)
         if sound is not None and sound.digest == digest:
             if sound.version != self._version(document):
                 self._remember(document, digest, sound.chunks)
             self._count_unchanged(document.id)
             return
-        changed = _Changed(document=document, digest=digest, pieces=cut(document.title, document.text))
+        changed = _Changed(document=document, digest=digest, pieces=self._cutter.cut(document.title, document.text))
         self._waiting.pop(document.id, None)
         if document.id in self._known and self._is_narrower(changed):
             self._index.delete(self._source, document.id)
@@ -400,9 +416,9 @@ def _clean(document: Document) -> Document:
     return replace(document, title=redact(title), text=redact(text), hidden=hidden)
 
 
-def _digest(document: Document, space: str) -> str:
+def _digest(document: Document, space: str, cut: str) -> str:
     """What changes when anything stored of a document would. Its version alone is no change."""
-    facts = [to_json(replace(document, version=None)), space, CUT]
+    facts = [to_json(replace(document, version=None)), space, cut]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

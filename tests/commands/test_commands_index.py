@@ -19,7 +19,8 @@ from bot.index_commands import index_app
 from bot.library import LiveLibrary
 from core.errors import RundownError, UsageError
 from core.settings import Settings
-from core.store import Store
+from core.store import GenerationState, Store
+from ingest.chunking import open_cutter
 from ingest.sources import open_source
 from ingest.workers import sync_source
 from retrieval.edge import EdgeIndex
@@ -248,6 +249,25 @@ def test_a_source_that_nobody_can_open_is_refused(live: LiveLibrary, settings: S
 
     with pytest.raises(UsageError, match=r"confluence:wiki.example.org/OPS.*rundown ingest"):
         rebuilt(settings, store, shelf)
+
+
+def test_a_splitter_cuts_what_is_rebuilt_and_what_is_synced(
+    live: LiveLibrary, settings: Settings, store: Store, shelf: Shelf
+):
+    """The generation says what cut it; one begun with another is dropped; and a sync afterwards changes nothing."""
+    synced(live, settings)
+    before = live.current().index.count()
+    options = {"chunk_size": 5, "chunk_overlap": 0}
+    changes = {"splitter_class": "llama_index.core.node_parser.TokenTextSplitter", "splitter_options": options}
+    other = settings.model_copy(update=changes)
+    store.begin_generation(model="hash-32", space="hash-32/32/words-1", cut=open_cutter(settings).version)
+    done = rebuilt(other, store, shelf)
+    with LiveLibrary(other, store, open_model=open_hash, shelf=shelf, grace_s=0) as anew:
+        report = anew.sync(settings.docs[0])
+    cuts = [item.cut for item in store.generations() if item.state is GenerationState.LIVE]
+
+    assert (done.resumed, cuts, before < done.pieces) == (False, [open_cutter(other).version], True)
+    assert (report.unchanged, report.updated) == (3, 0)
 
 
 def test_another_model_than_the_one_begun_begins_anew(
