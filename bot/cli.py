@@ -425,7 +425,7 @@ def serve() -> None:
 
 @app.command()
 def doctor(
-    deep: Annotated[bool, typer.Option("--deep", help="Also load the embedding model and the ranking Llama.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also load the configured models.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check every token, scope, endpoint, index and model, and say what to do about each.

@@ -11,6 +11,26 @@ from typing import Any
 from core.errors import SettingsError
 
 
+def import_named(path: str, *, what: str, setting: str) -> Any:
+    """What stands at `path`; nothing is built.
+
+    Args:
+        path, what, setting: as `build_named` takes them.
+
+    Raises:
+        SettingsError: it cannot be imported.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(
+            f"cannot load the {what} class {path!r}",
+            why=str(error),
+            way_out=f"install its package and check {setting}",
+        ) from None
+
+
 def build_named(path: str, options: dict[str, Any], *, kind: type, what: str, setting: str, example: str) -> Any:
     """An instance of the class at `path`.
 
@@ -25,15 +45,7 @@ def build_named(path: str, options: dict[str, Any], *, kind: type, what: str, se
     Raises:
         SettingsError: it cannot be imported, is of another kind, or refuses its options.
     """
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(
-            f"cannot load the {what} class {path!r}",
-            why=str(error),
-            way_out=f"install its package and check {setting}",
-        ) from None
+    found = import_named(path, what=what, setting=setting)
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise SettingsError(
             f"cannot use {path!r} as a {what}",

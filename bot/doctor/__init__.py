@@ -75,7 +75,8 @@ def _examinations(settings: Settings, deep: bool) -> dict[str, Examination]:
         "Index": lambda: documents.index(settings),
         "Embedding model": lambda: documents.embedding(settings, deep=deep),
         "Repositories": lambda: commits.repositories(settings),
-        "Writing model": lambda: models.writer(settings),
+        "Parts": lambda: models.parts(settings, deep=deep),
+        "Writing model": lambda: models.writer(settings, deep=deep),
         "Ranking model": lambda: models.ranker(settings, deep=deep),
     }
 

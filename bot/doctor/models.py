@@ -1,25 +1,59 @@
-"""Models: the endpoint that writes, the weights that rank, and the Llama that ranks too. Both models are optional.
+"""Models: the endpoint that writes, the weights that rank, and the Llama that ranks too; and parts named by their classes. All optional.
 
-Does: ask the endpoint what it serves, and see that the Llama is here. Does not: have anything written; with `deep`, one vote.
+Does: ask the endpoint what it serves, see that the Llama and the classes are here. Does not: have anything written; with `deep`,
+one vote, and each part built.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from bot.doctor.check import Check, fail, off, ok, refused, warn
 from bot.doctor.documents import on_this_machine
-from core.errors import ModelUnavailable, UsageError
+from core.errors import ModelUnavailable, SettingsError, UsageError
+from core.llm import open_model
+from core.named import import_named
 from core.settings import Settings
 
 TIMEOUT_S = 5.0
 
 
-def writer(settings: Settings) -> Sequence[Check]:
-    """The OpenAI-compatible endpoint answers, and serves the model we ask for."""
+def parts(settings: Settings, *, deep: bool) -> Sequence[Check]:
+    """The splitter and the reranker that settings name are there; with `deep`, that they can be built."""
+    from ingest.chunking import open_cutter
+    from retrieval.rerank import open_reranker
+
+    named: tuple[tuple[str, str | None, Callable[[Settings], object]], ...] = (
+        ("Splitter", settings.splitter_class, open_cutter),
+        ("Reranker", settings.reranker_class, open_reranker),
+    )
+    return [
+        _part(name, path, f"RUNDOWN_{name.upper()}_CLASS", partial(build, settings) if deep else None)
+        for name, path, build in named
+        if path
+    ]
+
+
+def _part(name: str, path: str, setting: str, build: Callable[[], object] | None) -> Check:
+    """Whether a class is there; with `build`, whether it can be built, which may load a model."""
+    try:
+        import_named(path, what=name.lower(), setting=setting)
+        if build is not None:
+            build()
+    except SettingsError as error:
+        return refused(name, error)
+    return ok(name, path if build else f"{path} (--deep builds it)")
+
+
+def writer(settings: Settings, *, deep: bool = False) -> Sequence[Check]:
+    """The OpenAI-compatible endpoint answers, and serves the model we ask for; or the class that is to write is there."""
     name = "Writing model"
+    if settings.llm_class:
+        build = partial(open_model, settings) if deep else None
+        return [_part(name, settings.llm_class, "RUNDOWN_LLM_CLASS", build)]
     if not settings.llm_url:
         return [
             off(

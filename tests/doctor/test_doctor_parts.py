@@ -1,0 +1,57 @@
+"""Doctor on parts of LlamaIndex's that settings name by their classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.doctor import run_doctor
+from core.settings import read_settings
+
+SPLITTER = "llama_index.core.node_parser.TokenTextSplitter"
+RERANKER = "llama_index.core.postprocessor.SimilarityPostprocessor"
+LLM = "llama_index.core.llms.MockLLM"
+
+
+def checked(name: str, *, deep: bool = False, **settings: Any) -> list[tuple[str, str, str]]:
+    checks = run_doctor(read_settings(embedding_model="hash", **settings), deep=deep)
+    return [(check.state, check.found, check.way_out) for check in checks if check.name == name]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(
+    ("name", "part", "path"),
+    [("Splitter", "splitter", SPLITTER), ("Reranker", "reranker", RERANKER), ("Writing model", "llm", LLM)],
+)
+def test_a_part_that_is_there_is_well(name: str, part: str, path: str, deep: bool):
+    """By its class; built only by --deep, which may load a model."""
+    ((state, found, _),) = checked(name, deep=deep, **{f"{part}_class": path})
+
+    assert (state, found) == ("ok", path if deep else f"{path} (--deep builds it)")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("Splitter", "splitter"), ("Reranker", "reranker"), ("Writing model", "llm")]
+)
+def test_a_part_that_is_missing_fails(name: str, part: str):
+    """Without it nothing is searched, or only the extractive drafter writes; and all was said to be well."""
+    ((state, found, way_out),) = checked(name, **{f"{part}_class": "llama_index.nope.X"})
+
+    assert (state, "'llama_index.nope.X'" in found) == ("fail", True)
+    assert way_out == f"install its package and check RUNDOWN_{part.upper()}_CLASS"
+
+
+def test_options_that_are_refused_are_seen_by_deep():
+    """Its class alone is well."""
+    options = {"splitter_class": SPLITTER, "splitter_options": {"chunk_size": "many"}}
+
+    assert [state for deep in (False, True) for state, *_ in checked("Splitter", deep=deep, **options)] == [
+        "ok",
+        "fail",
+    ]
+
+
+def test_what_is_not_named_is_not_told():
+    """Most teams name none of them."""
+    assert checked("Splitter") + checked("Reranker") == []
