@@ -81,7 +81,7 @@ class ConfluenceSource:
             raise UsageError(
                 "cannot tell which Confluence spaces to read",
                 why=f"{wrong[0]!r} is no space key" if wrong else "none is named",
-                way_out='name their keys: "confluence:OPS,ENG", or RUNDOWN_CONFLUENCE_SPACES=OPS,ENG',
+                way_out='name their keys: "confluence:OPS+ENG", or RUNDOWN_CONFLUENCE_SPACES=OPS,ENG',
             )
         self._client, self._spaces = client, tuple(dict.fromkeys(spaces))
         self._everyone = frozenset(name.lower() for name in everyone)
@@ -226,7 +226,7 @@ USAGE = "confluence:"
 
 
 def open(rest: str, settings: Settings) -> ConfluenceSource:
-    """The source that a person named after "confluence:", for example "OPS,ENG"; nothing means those of the settings.
+    """The source that a person named after "confluence:", for example "OPS+ENG"; nothing means those of the settings.
 
     Raises:
         SettingsError: the address or the token is not set, or the address cannot be used.

@@ -669,3 +669,15 @@ def test_what_was_restricted_or_deleted_is_gone_from_search(wiki, source, store:
         {keep.id, restrict.id, delete.id}, ({keep.id}, {keep.id, restrict.id}), ({keep.id}, {keep.id}),
     )  # fmt: skip
     assert reports == [(3, 0, 0, 0), (0, 0, 0, 3), (0, 1, 1, 1), (0, 1, 0, 1)]
+
+
+def test_the_way_out_works_among_other_sources_too(monkeypatch: pytest.MonkeyPatch):
+    """`RUNDOWN_DOCS` is a list with commas, so spaces named with commas became a folder that does not exist."""
+    secrets = {"confluence_url": "https://wiki.example.org", "confluence_token": "x"}
+    with pytest.raises(UsageError) as refused:
+        open_confluence("", read_settings(**secrets))
+    _, spec, *_ = refused.value.way_out.split('"')
+    monkeypatch.setenv("RUNDOWN_DOCS", f"/srv/runbooks,{spec}")
+
+    assert read_settings().docs == ("/srv/runbooks", "confluence:OPS+ENG")
+    assert open_confluence("OPS+ENG", read_settings(**secrets)).name == "confluence:wiki.example.org/ENG,OPS"
