@@ -104,7 +104,14 @@ def test_a_rank_step_that_runs_again_ranks_by_the_same_deploys(store, ranker):
 
     assert (whole, source.asked) == (True, 1)
     assert store.findings("pd:1")["changes"]["events"] == [
-        {"kind": "deploy", "at": "2024-05-14T11:51:00Z", "service": "checkout", "sha": "abc1234", "name": "v1"}
+        {
+            "kind": "deploy",
+            "at": "2024-05-14T11:51:00Z",
+            "service": "checkout",
+            "sha": "abc1234",
+            "name": "v1",
+            "environment": None,
+        }
     ]
 
 
