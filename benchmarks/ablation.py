@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, scores
+from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, place_of, scores
 from core.errors import RundownError
 from ranking.evaluation import Evaluation, Outcome, paired_difference
 from ranking.history import History, open_histories
@@ -126,8 +126,7 @@ def judged(samples: Sequence[Sample], score: Callable[[Sample], NDArray[np.float
     found: dict[str, list[Outcome]] = {}
     for sample in samples:
         if sample.culprit is not None:
-            found_scores = score(sample)
-            place = float((found_scores >= found_scores[sample.culprit]).sum())
+            place = place_of(score(sample), sample.culprit)
             found.setdefault(sample.group, []).append(Outcome(place=place))
     return {group: Evaluation(tuple(outcomes)) for group, outcomes in found.items()}
 

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.ablation import METRICS, add_arguments, learned, read
-from benchmarks.measured import Sample
+from benchmarks.measured import Sample, place_of
+from ranking.baselines import with_recency
+from ranking.evaluation import Outcome
 from ranking.scorer import read_weighing
 
 #: Sets of incidents that are drawn.
 _DRAWS = 4_000
-#: BM25 + recency as the cases' own baseline has it: places from 0, constants fixed beforehand.
-_WORDS, _RECENT, _RECENT_SHARE = 20.0, 20.0, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +62,18 @@ def main() -> None:
     samples = read(args)
     score = learned(samples, sorted(read_weighing().weights))
     chosen = [sample for sample in samples if not args.older_than or (sample.case.lag_hours or 0.0) > args.older_than]
-    pooled = [
-        sample
+    wanted = args.on or [path.stem for path in args.cases]
+    places = [
+        (place_of(bm25_and_recency(sample), sample.culprit), place_of(score(sample), sample.culprit))
         for sample in chosen
-        if sample.culprit is not None and sample.group in (args.on or [path.stem for path in args.cases])
+        if sample.culprit is not None and sample.group in wanted
     ]
-    if not pooled:
+    if not places:
         parser.error("no case is left: --on names a set as `--cases` has it, without folder and suffix")
-    ours = [place_of(score(sample), sample.culprit) for sample in pooled]
-    plain = [place_of(bm25_and_recency(sample), sample.culprit) for sample in pooled]
+    plain, ours = zip(*places, strict=True)
     found = estimate(plain, ours, args.baseline, args.goal, args.incidents)
     print(
-        f"{len(pooled)} cases, held out, worth {found.worth:.0f} when weighed; {' / '.join(METRICS[: len(args.goal)])}"
+        f"{len(places)} cases, held out, worth {found.worth:.0f} when weighed; {' / '.join(METRICS[: len(args.goal)])}"
     )
     for name, row in (
         ("BM25 + recency, as they are", found.baseline),
@@ -84,19 +84,13 @@ def main() -> None:
     print(f"all goals hold in {found.likely:.0%} of {_DRAWS} draws of {args.incidents} incidents")
 
 
-def place_of(scores: NDArray[np.float64], culprit: int | None) -> int:
-    """The culprit's place from 1; equal scores count against it."""
-    return int((scores >= scores[culprit]).sum())
-
-
 def bm25_and_recency(sample: Sample) -> NDArray[np.float64]:
     """The baseline's scores: its candidates are those of the window, newest first, with their places by words."""
-    words = np.expm1(-sample.matrix(["words_place"])[:, 0])
-    return 1 / (_WORDS + words) + _RECENT_SHARE / (_RECENT + np.arange(len(words)))
+    return np.array(with_recency([float(place) for place in sample.matrix(["words_place"])[:, 0]]))
 
 
 def estimate(
-    plain: Sequence[int], ours: Sequence[int], baseline: Sequence[float], goals: Sequence[float], incidents: int
+    plain: Sequence[float], ours: Sequence[float], baseline: Sequence[float], goals: Sequence[float], incidents: int
 ) -> Estimate:
     """Ours where the baseline gets other figures.
 
@@ -122,10 +116,9 @@ def estimate(
     )
 
 
-def _marks(places: Sequence[int]) -> NDArray[np.float64]:
+def _marks(places: Sequence[float]) -> NDArray[np.float64]:
     """Cases x `METRICS`."""
-    at = np.array(places, float)
-    return np.stack([at <= 1, at <= 5, 1 / at], axis=1).astype(float)
+    return np.array([[Outcome(place=place).mark(metric) for metric in METRICS] for place in places])
 
 
 def _tilted(known: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:

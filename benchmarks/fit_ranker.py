@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.ablation import add_arguments, read
-from benchmarks.measured import BLAMELESS, FOLDS, Blameless, Sample, fitted, held_out, scores
+from benchmarks.measured import BLAMELESS, FOLDS, Blameless, Sample, fitted, held_out, place_of, scores
 from core.model import Commit
 from ranking import scorer
 from ranking.charts import draw_reliability
@@ -150,7 +150,7 @@ def _judged(one: _Scored, temperature: float, doubt: Mapping[str, float]) -> Jud
     ]
     culprit = one.sample.culprit
     outcome = Outcome(
-        place=float((one.values >= one.values[culprit]).sum()) if culprit is not None else np.inf,
+        place=place_of(one.values, culprit) if culprit is not None else np.inf,
         confidence=chance,
         abstained=scorer.decide(table, best, chance).value == "inconclusive",
         caused=culprit is not None,

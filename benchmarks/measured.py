@@ -206,6 +206,11 @@ def scores(sample: Sample, weights: Mapping[str, float]) -> NDArray[np.float64]:
     return found
 
 
+def place_of(scores: NDArray[np.float64], culprit: int) -> float:
+    """The culprit's place from 1; equal scores count against it."""
+    return float((scores >= scores[culprit]).sum())
+
+
 def held_out(
     samples: Sequence[Sample], features: Sequence[str], given: Mapping[str, float]
 ) -> dict[int, dict[str, float]]:

@@ -54,7 +54,7 @@ class Pool:
         count, caused = len(self.shas), bool(culprits)
         started = time.monotonic()
         words = self.word_scores(title, description)
-        both = _with_recency(words)
+        both = with_recency(words)
         spent = self._counting_s + time.monotonic() - started
         recency = [-float(place) for place in range(count)]
         # Chance is granted a culprit that is among the candidates only when it is.
@@ -72,8 +72,12 @@ def document(commit: Commit, *, subjects: int = 1) -> str:
     return " ".join((*[commit.subject] * subjects, commit.body, *(change.path for change in commit.files)))
 
 
-def _with_recency(words: Sequence[float]) -> list[float]:
-    """Scores by the reciprocals of both places, from 0; candidates stand newest first."""
+def with_recency(words: Sequence[float]) -> list[float]:
+    """Scores by the reciprocals of both places, from 0.
+
+    Args:
+        words: of each candidate, newest first; the higher, the more of the incident's words it has.
+    """
     scores = [_RECENCY_SHARE / (_DAMPING + place) for place in range(len(words))]
     for place, index in enumerate(sorted(range(len(words)), key=lambda index: -words[index])):
         scores[index] += 1 / (_DAMPING + place)

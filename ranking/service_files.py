@@ -88,7 +88,7 @@ def mistakes(path: str, text: str) -> list[str]:
         return [str(error)]
     if all(_is_manifest(content) for content in documents) and documents:
         return []
-    if any(entry.tells for entry in read_entries(path, text)):
+    if any(entry.tells for content in documents for entry in _services(content, "")):
         return []
     return ["it is not understood: it names no paths, repositories or dependencies"]
 

@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
 
-from benchmarks.at_difficulty import bm25_and_recency, estimate, place_of
-from benchmarks.measured import Sample
+from benchmarks.at_difficulty import bm25_and_recency, estimate
+from benchmarks.measured import Sample, place_of
 from ranking.labels.cases import Labelled
 
 
