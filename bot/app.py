@@ -56,18 +56,18 @@ def open_library(
 
     Raises:
         IndexUnavailable: another process holds the embedded index, or the server does not answer.
-        SettingsError: the splitter or the reranker cannot be used.
+        SettingsError: the embedding, the splitter or the reranker cannot be used.
     """
     from ingest.chunking import open_cutter
     from ingest.sync import Ingestor
-    from retrieval.embedding import open_embedder
+    from retrieval.embedding import open_configured
     from retrieval.index import EdgeIndex
 
     if folder is None:
         with open_live(settings, store, embedder=embedder) as live:
             yield live.current()
         return
-    embedder = embedder or open_embedder(settings.embedding_model)
+    embedder = embedder or open_configured(settings, settings.embedding)
     index = EdgeIndex(folder)
     try:
         yield Library(
@@ -86,9 +86,8 @@ def open_live(settings: Settings, store: Store, *, embedder: Any = None) -> Live
         embedder: any `retrieval.embedding.Embedder`; the one each generation was made with unless told otherwise.
     """
     from bot.library import LiveLibrary
-    from retrieval.embedding import open_embedder
 
-    return LiveLibrary(settings, store, open_model=(lambda _: embedder) if embedder else open_embedder)
+    return LiveLibrary(settings, store, open_model=(lambda _: embedder) if embedder else None)
 
 
 def make_retriever(settings: Settings, store: Store, index: VectorIndex, embedder: Embedder) -> Retriever:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from bot.app import Library
@@ -29,7 +30,7 @@ from ingest.chunking import open_cutter
 from ingest.sync import SyncReport
 from ingest.workers import sync_source, sync_together
 from retrieval.chunk import space_of
-from retrieval.embedding import Embedder, open_embedder
+from retrieval.embedding import Embedder, open_configured
 from retrieval.generations import Difference, Shelf, differences, open_shelf, wrong_vectors
 
 #: (what, done, total or None): how long work is going.
@@ -50,13 +51,13 @@ def status(settings: Settings, store: Store, *, shelf: Shelf | None = None) -> d
         core.errors.StoreError: the store refuses.
     """
     shelf = shelf or open_shelf(settings)
-    live = store.live_generation(settings.embedding_model)
+    live = store.live_generation(settings.embedding)
     manifests = _manifests(store.of_generation(live.number))
     told: dict[str, Any] = {
         "engine": shelf.engine,
         "generation": live.number,
         "model": live.model or "default",
-        "configured_model": settings.embedding_model or "default",
+        "configured_model": settings.embedding or "default",
         "space": live.space,
         "pieces": None,
         "pieces_in_manifest": _pieces(manifests),
@@ -150,7 +151,7 @@ def verify(settings: Settings, store: Store, *, shelf: Shelf | None = None) -> V
         IndexUnavailable: the index does not answer; embedded, because another process holds it.
     """
     shelf = shelf or open_shelf(settings)
-    live = store.live_generation(settings.embedding_model)
+    live = store.live_generation(settings.embedding)
     index = shelf.index(live.number)
     try:
         return _verdict(index, store, live.number)
@@ -174,7 +175,7 @@ def repair(
     store: Store,
     *,
     progress: Progress,
-    open_model: OpenModel = open_embedder,
+    open_model: OpenModel | None = None,
     shelf: Shelf | None = None,
 ) -> Verdict:
     """Sync again what differs, forget what should not be held, and compare once more.
@@ -185,9 +186,10 @@ def repair(
         IndexUnavailable: the index does not answer.
     """
     shelf = shelf or open_shelf(settings)
-    live = store.live_generation(settings.embedding_model)
+    live = store.live_generation(settings.embedding)
     mended = store.of_generation(live.number)
-    library = library_of(settings, shelf, store, live, open_model(live.model))
+    embedder = (open_model or partial(open_configured, settings))(live.model)
+    library = library_of(settings, shelf, store, live, embedder)
     try:
         found = [item for item in _verdict(library.index, store, live.number).differences if item.source]
         for item in found:
@@ -230,7 +232,7 @@ def rebuild(
     drop_old: bool = False,
     workers: int = 1,
     progress: Progress,
-    open_model: OpenModel = open_embedder,
+    open_model: OpenModel | None = None,
     shelf: Shelf | None = None,
 ) -> Rebuilt:
     """Build the next generation from every known source while the live one answers, verify it, and let it answer.
@@ -245,9 +247,9 @@ def rebuild(
             running it again goes on.
     """
     shelf = shelf or open_shelf(settings)
-    embedder, space = _embedder(open_model, model, settings)
-    model = model or settings.embedding_model
-    live = store.live_generation(settings.embedding_model)
+    embedder, space = _embedder(open_model or partial(open_configured, settings), model, settings)
+    model = model or settings.embedding
+    live = store.live_generation(settings.embedding)
     shelf.publish(live.number)  # a kill after an earlier swap may have left it undone
     _drop(shelf, store, [item for item in store.generations() if item.state is GenerationState.OLD])
     building, resumed = _building(shelf, store, model=model, space=space, cut=open_cutter(settings).version)
@@ -286,7 +288,7 @@ def rebuild(
 
 def _embedder(open_model: OpenModel, given: str | None, settings: Settings) -> tuple[Embedder, str]:
     """The model and its space. It is loaded here, so that one that cannot be is told before anything else is done."""
-    embedder = open_model(given or settings.embedding_model)
+    embedder = open_model(given or settings.embedding)
     try:
         return embedder, space_of(embedder)
     except SettingsError as error:

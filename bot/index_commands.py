@@ -45,7 +45,7 @@ def status_command(as_json: Json = False) -> None:
 def rebuild_command(
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Its embedding model. Default: RUNDOWN_EMBEDDING_MODEL.", metavar="ID_OR_FOLDER"),
+        typer.Option("--model", help="Its embedding model. Default: the configured one.", metavar="ID_OR_FOLDER"),
     ] = None,
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="Remove the old index at once, not with the next rebuild.")

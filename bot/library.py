@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from bot.app import Library, make_retriever
@@ -23,7 +24,7 @@ from ingest.chunking import open_cutter
 from ingest.sources import Source, open_source
 from ingest.sync import Ingestor, SyncReport
 from ingest.workers import sync_source
-from retrieval.embedding import Embedder, open_embedder
+from retrieval.embedding import Embedder, open_configured
 from retrieval.generations import Shelf, open_shelf
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class LiveLibrary:
     Args:
         settings: where generations lie, and the model of the first.
         store: says which generation answers.
-        open_model: makes an embedder of a generation's model.
+        open_model: makes an embedder of a generation's model; the one that the settings name unless given.
         shelf: where generations lie, if not where the settings say.
         grace_s: seconds that a replaced generation stays open.
     """
@@ -69,11 +70,12 @@ class LiveLibrary:
         settings: Settings,
         store: Store,
         *,
-        open_model: OpenModel = open_embedder,
+        open_model: OpenModel | None = None,
         shelf: Shelf | None = None,
         grace_s: float = GRACE_S,
     ) -> None:
-        self._settings, self._store, self._open_model, self._grace_s = settings, store, open_model, grace_s
+        self._settings, self._store, self._grace_s = settings, store, grace_s
+        self._open_model = open_model or partial(open_configured, settings)
         self._shelf = shelf or open_shelf(settings)
         self._lock, self._refreshing = threading.Lock(), threading.Lock()
         self._now: _Open | None = None
@@ -149,7 +151,7 @@ class LiveLibrary:
             if self._closed:  # what is opened now nobody would close, and it would lock the next process out
                 raise _was_closed()
             self._close_retired()
-            live = self._store.live_generation(self._settings.embedding_model)
+            live = self._store.live_generation(self._settings.embedding)
             before = self._now
             if before is not None and before.generation.number == live.number:
                 return False
@@ -200,7 +202,7 @@ class LiveLibrary:
         """Lead other readers here, once: a first generation is there when something was stored, and a rebuild that was
         killed after it swapped left them behind. Our own searches do not need it.
         """
-        live = self._store.live_generation(self._settings.embedding_model)
+        live = self._store.live_generation(self._settings.embedding)
         if generation.number in self._published or generation.number != live.number:
             return
         try:

