@@ -56,7 +56,7 @@ def open_library(
 
     Raises:
         IndexUnavailable: another process holds the embedded index, or the server does not answer.
-        SettingsError: the embedding, the splitter or the reranker cannot be used.
+        SettingsError: the embedding, the retriever, the splitter or the reranker cannot be used.
     """
     from ingest.chunking import open_cutter
     from ingest.sync import Ingestor
@@ -91,17 +91,18 @@ def open_live(settings: Settings, store: Store, *, embedder: Any = None) -> Live
 
 
 def make_retriever(settings: Settings, store: Store, index: VectorIndex, embedder: Embedder) -> Retriever:
-    """The search over an index, with people's thumbs and the configured reranker.
+    """The search over an index, with people's thumbs, the configured reranker, and the retriever that settings put in its place.
 
     Raises:
-        SettingsError: the reranker cannot be used.
+        SettingsError: the reranker or the retriever cannot be used.
     """
+    from retrieval.named_retriever import open_retriever
     from retrieval.opinions import Opinions
     from retrieval.rerank import open_reranker
     from retrieval.retriever import Retriever
 
     opinions = Opinions(store.feedback, lambda: store.thumbs)
-    return Retriever(index, embedder, opinions, open_reranker(settings))
+    return open_retriever(settings, Retriever(index, embedder, opinions, open_reranker(settings)))
 
 
 def open_ranker(

@@ -56,6 +56,7 @@ def as_json(found: Sequence[Found], *, explain: bool) -> list[dict[str, Any]]:
 def _why(item: Found) -> dict[str, Any]:
     return {
         "source": item.source,
+        "placed_by": item.placed_by or None,
         "closeness": round(item.closeness, 4),
         "shared_names": sorted(item.shared),
         "related": item.related,
@@ -101,7 +102,8 @@ def show(found: Sequence[Found], console: Console, *, explain: bool) -> None:
 def reasons(item: Found) -> list[str]:
     """Why a document stands where it stands, a line each, what counted most first."""
     ways = sorted(item.standing.voices, key=lambda voice: -voice.stands_out)
-    lines = [
+    lines = [f"its place is {item.placed_by}'s"] if item.placed_by else []
+    lines += [
         f"{voice.label}: {_ordinal(voice.place)}, {voice.stands_out:+.1f} deviations from the rest of that list"
         for voice in ways
     ]

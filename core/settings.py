@@ -163,6 +163,13 @@ class Settings(BaseSettings):
     embedding_options: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Arguments for that class, as JSON."
     )
+    retriever_class: str | None = Field(
+        None,
+        description="A retriever of LlamaIndex's around the search or in its place, by its class, which is built with our own as `retriever`. Unset: ours.",
+    )
+    retriever_options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Further arguments for that class, as JSON."
+    )
 
     splitter_class: str | None = Field(
         None,

@@ -19,6 +19,7 @@ from ingest.chunking import VERSION, Piece, cut, sections
 from ingest.concealed import seen_markdown
 from ingest.postmortem import as_time
 from ingest.sources import NOTHING, Held, Listed, Skipped
+from retrieval.chunk import piece_id
 
 #: Changes when a text is read otherwise than before, so that what is held is read once more.
 _FORM = 2
@@ -154,7 +155,11 @@ def open_splitter(path: str, options: dict[str, Any]) -> LlamaIndexCutter:
 
 
 def as_node_parser() -> Any:
-    """Our cutting as a `llama_index.core.node_parser.NodeParser`: sections with their heading path, code and tables whole."""
+    """Our cutting as a `llama_index.core.node_parser.NodeParser`: sections with their heading path, code and tables whole.
+
+    Where a document's metadata names its "source" and "doc_id", its nodes bear the ids that its pieces have in our index: by
+    these a retriever of one's own names what it found.
+    """
     from llama_index.core.node_parser import NodeParser
     from llama_index.core.node_parser.node_utils import build_nodes_from_splits
 
@@ -166,8 +171,11 @@ def as_node_parser() -> Any:
             for node in nodes:
                 pieces = cut(str(node.metadata.get("title", "")), node.get_content())
                 made = build_nodes_from_splits([piece.text for piece in pieces], node, id_func=self.id_func)
-                for piece, one in zip(pieces, made, strict=True):
+                source, doc_id = (node.metadata.get(name) for name in ("source", "doc_id"))
+                for number, (piece, one) in enumerate(zip(pieces, made, strict=True)):
                     one.metadata["section"] = " > ".join(piece.section)
+                    if source and doc_id:
+                        one.id_ = piece_id(source, doc_id, number)
                 parsed += made
             return parsed
 

@@ -66,12 +66,17 @@ class Chunk:
     @functools.cached_property
     def id(self) -> str:
         """The point's id: the same for the same place in the same document, so storing twice stores once."""
-        return str(uuid.uuid5(_POINTS, f"{self.source}\n{self.doc_id}\n{self.number}"))
+        return piece_id(self.source, self.doc_id, self.number)
 
     @property
     def told(self) -> str:
         """What words are looked for in: title, heading path and text."""
         return "\n".join((self.title, *self.section, self.text))
+
+
+def piece_id(source: str, doc_id: str, number: int) -> str:
+    """The `Chunk.id` of a place in a document, whether it is stored or not."""
+    return str(uuid.uuid5(_POINTS, f"{source}\n{doc_id}\n{number}"))
 
 
 def is_piece_id(text: str) -> bool:
@@ -158,6 +163,17 @@ class Scope:
         if self.document is not None:
             wanted["source"], wanted["doc_id"] = [self.document[0]], [self.document[1]]
         return wanted
+
+
+def allows(scope: Scope, chunk: Chunk) -> bool:
+    """Whether a piece that was not searched for, but read by its id, is within the bounds: what the engines' filters say in a query."""
+    known_at = _known_at(chunk)
+    return (
+        scope.audience.may_read(chunk.readers)
+        and (scope.tiers is None or chunk.tier in scope.tiers)
+        and (scope.before is None or known_at is None or known_at < scope.before)
+        and scope.document in (None, (chunk.source, chunk.doc_id))
+    )
 
 
 def other_tiers(wanted: Sequence[str] | None) -> list[str]:

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from core.errors import ModelUnavailable
+from core.model import Evidence
 from core.once import Once
 from retrieval.embedding import MAX_CHARS, Embedder, estimate_floor
-from retrieval.retriever import Retriever
+
+
+class Searches(Protocol):
+    """Anything that finds evidence for a text: `retrieval.retriever.Retriever` does."""
+
+    def search(self, text: str, *args: Any, **bounds: Any) -> list[Evidence]:
+        """Evidence, best first."""
+        ...
 
 
 class LlamaIndexEmbedder:
@@ -67,11 +75,12 @@ class LlamaIndexEmbedder:
         )
 
 
-def as_llama_retriever(retriever: Retriever, **bounds: Any) -> Any:
+def as_llama_retriever(retriever: Searches, **bounds: Any) -> Any:
     """Our search as a `llama_index.core.retrievers.BaseRetriever`.
 
     Args:
-        bounds: passed to `Retriever.search` with every question: limit, audience, before, tiers, service, floor.
+        retriever: a `retrieval.retriever.Retriever`.
+        bounds: passed to its `search` with every question: limit, audience, before, tiers, service, floor.
     """
     from llama_index.core.retrievers import BaseRetriever
     from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode

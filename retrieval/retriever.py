@@ -18,7 +18,7 @@ from retrieval.answering import ANSWERS, is_related, likelihood
 from retrieval.beside import side_by_side, skip_bigrams
 from retrieval.chunk import DEPTH, Chunk, Scope, Seen, View, is_piece_id, refuse_other_space, space_of
 from retrieval.embedding import Embedder
-from retrieval.fusion import Standing, also_heard, fuse
+from retrieval.fusion import LOWEST, Standing, also_heard, fuse
 from retrieval.index import VectorIndex
 from retrieval.places import place_keys, section_url, telling, which_page
 from retrieval.question import Question, take_apart
@@ -56,6 +56,8 @@ class Found:
     signals: tuple[Signal, ...] = ()
     #: Documents that say the same, left out in its favour.
     alike: tuple[Evidence, ...] = field(default=())
+    #: The class that gave it its place, where settings name one; else the place follows from the standing and the signals.
+    placed_by: str = ""
 
 
 class Retriever:
@@ -76,6 +78,11 @@ class Retriever:
         reranker: Reranker | None = None,
     ) -> None:
         self._index, self._embedder, self._opinions, self._reranker = index, embedder, opinions, reranker
+
+    @property
+    def own(self) -> Retriever:
+        """Rundown's own search, whatever settings put in its place."""
+        return self
 
     def search(
         self,
@@ -140,6 +147,27 @@ class Retriever:
         found = self._looked_at_again(text, self._as_found(views, weighed[:most]))
         return self._told(question, fold_alike(found, limit) if fold else found[:limit])
 
+    def rate(self, text: str, pieces: Sequence[Chunk], *, service: str | None, scope: Scope) -> list[Found]:
+        """What the ways of looking say of pieces that something else found, in the order given: one that none of them lists is
+        rated by how near it is in meaning alone.
+
+        Args:
+            text, service: as in `search`.
+            pieces: one of a document, within the scope.
+        """
+        refuse_other_space(self._index.space(), space_of(self._embedder))
+        question = take_apart(text)
+        views = self._views(question, service)
+        listed = {item.key: item for item in self._standings(views, scope, None)}
+        read = []
+        for chunk in pieces:
+            silence = Standing(source=chunk.source, doc_id=chunk.doc_id, piece=chunk.id, score=LOWEST, voices=())
+            read.append((replace(listed.get(silence.key, silence), piece=chunk.id), chunk))
+        read = self._side_by_side(question, views, read)
+        found = self._as_found(views, self._weighed(read, scope.before))
+        told = {item.evidence.id: self._told(question, [item])[0] for item in found}
+        return [told[chunk.id] for chunk in pieces]
+
     def sections(
         self, evidence_id: str, *, before: datetime | None = None, audience: Audience = PUBLIC
     ) -> list[Evidence]:
@@ -157,7 +185,7 @@ class Retriever:
             return []
         piece = held[0]
         scope = Scope(audience=audience, before=before, document=(piece.source, piece.doc_id))
-        return [_evidence(chunk, 0.0) for chunk in self._index.document(scope)]
+        return [evidence_of(chunk, 0.0) for chunk in self._index.document(scope)]
 
     def named(
         self,
@@ -181,7 +209,7 @@ class Retriever:
         if page is None:
             return []
         whole = self._index.document(replace(scope, document=(page.source, page.doc_id)))
-        return [_evidence(chunk, 0.0) for chunk in whole]
+        return [evidence_of(chunk, 0.0) for chunk in whole]
 
     def readable(self, pieces: Sequence[str], audience: Audience) -> frozenset[str]:
         """Which of these pieces are still held, and may be read by all of the audience now.
@@ -215,7 +243,7 @@ class Retriever:
             views.append(replace(views[0], label=f"documents of {service}", weight=_SERVICE, service=service))
         return views
 
-    def _standings(self, views: Sequence[View], scope: Scope, most: int) -> list[Standing]:
+    def _standings(self, views: Sequence[View], scope: Scope, most: int | None) -> list[Standing]:
         """What the views say of the documents in scope, best first; where runbooks alone are wanted, the first rules among them.
 
         Rules are looked for even there: they speak for runbooks. But a company has hundreds that read alike, and each reads like
@@ -324,7 +352,7 @@ class Retriever:
             heard[piece] = [sum(map(operator.mul, one, vector)) for one in asked]
         return [
             Found(
-                evidence=_evidence(item.chunk, item.score),
+                evidence=evidence_of(item.chunk, item.score),
                 source=item.chunk.source,
                 # A piece that went away in between is near to nothing.
                 closeness=max(heard[item.chunk.id], default=0.0),
@@ -354,7 +382,8 @@ def _by_words(text: str, label: str) -> list[View]:
     return [View(by="words", vector=vector, label=label), View(by="name", vector=vector, label=f"{label} in names")]
 
 
-def _evidence(chunk: Chunk, score: float) -> Evidence:
+def evidence_of(chunk: Chunk, score: float) -> Evidence:
+    """A piece of the index as evidence."""
     return Evidence(
         id=chunk.id,
         tier=chunk.own_tier or chunk.tier,

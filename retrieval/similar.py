@@ -111,6 +111,7 @@ def find_similar(
         ModelUnavailable: the embedding model fails.
     """
     asked = _Asked.of(incident, areas)
+    retriever = retriever.own  # what is counted must not hang on what a class leaves out
     near, all_same = _candidates(retriever, asked, audience)
     grouped = [_Group(asked, members) for members in fold(near)]
     _forget_common(grouped)

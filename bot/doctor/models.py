@@ -22,11 +22,13 @@ TIMEOUT_S = 5.0
 
 
 def parts(settings: Settings, *, deep: bool) -> Sequence[Check]:
-    """The splitter and the reranker that settings name are there; with `deep`, that they can be built."""
+    """The retriever, the splitter and the reranker that settings name are there; with `deep`, that they can be built."""
     from ingest.chunking import open_cutter
+    from retrieval.named_retriever import build_retriever
     from retrieval.rerank import open_reranker
 
     named: tuple[tuple[str, str | None, Callable[[Settings], object]], ...] = (
+        ("Retriever", settings.retriever_class, lambda settings: build_retriever(settings, lambda *_, **__: [])),
         ("Splitter", settings.splitter_class, open_cutter),
         ("Reranker", settings.reranker_class, open_reranker),
     )

@@ -98,5 +98,5 @@ def test_secrets_stay_out_of_what_is_printed():
 
     options = {name: {"api_key": "hunter2"} for name in Settings.model_fields if name.endswith("_options")}
 
-    assert (len(secrets), len(options)) == (10, 4)
+    assert (len(secrets), len(options)) == (10, 5)
     assert "hunter2" not in repr(read_settings(**secrets, **options))

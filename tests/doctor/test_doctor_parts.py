@@ -11,6 +11,7 @@ from core.settings import read_settings
 
 SPLITTER = "llama_index.core.node_parser.TokenTextSplitter"
 RERANKER = "llama_index.core.postprocessor.SimilarityPostprocessor"
+RETRIEVER = "llama_index.core.retrievers.TransformRetriever"
 EMBEDDING = "llama_index.core.embeddings.MockEmbedding"
 LLM = "llama_index.core.llms.MockLLM"
 
@@ -34,7 +35,8 @@ def test_a_part_that_is_there_is_well(name: str, part: str, path: str, deep: boo
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [("Splitter", "splitter"), ("Reranker", "reranker"), ("Writing model", "llm")]
+    ("name", "part"),
+    [("Splitter", "splitter"), ("Reranker", "reranker"), ("Retriever", "retriever"), ("Writing model", "llm")],
 )
 def test_a_part_that_is_missing_fails(name: str, part: str):
     """Without it nothing is searched, or only the extractive drafter writes; and all was said to be well."""
@@ -81,6 +83,17 @@ def test_an_embedding_that_cannot_be_used_fails(path: str, deep: bool, told: str
     assert (state, way_out) == ("fail", told)
 
 
+def test_a_retriever_is_built_around_a_search():
+    """By --deep: its own arguments are all that is asked of settings. One of another kind is told."""
+    found = [
+        checked("Retriever", deep=True, retriever_class=path, retriever_options=options)[0][:2]
+        for path, options in ((RETRIEVER, {"query_transform": None}), (RETRIEVER, {}), ("pathlib.Path", {}))
+    ]
+
+    assert [state for state, _ in found] == ["ok", "fail", "fail"]
+    assert ("query_transform" in found[1][1], "no LlamaIndex BaseRetriever" in found[2][1]) == (True, True)
+
+
 def test_what_is_not_named_is_not_told():
     """Most teams name none of them."""
-    assert checked("Splitter") + checked("Reranker") == []
+    assert checked("Splitter") + checked("Reranker") + checked("Retriever") == []

@@ -22,7 +22,7 @@ from retrieval.llamaindex import as_llama_embedding
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 PAGE = (Path(__file__).parents[2] / "docs/retrieval.md").read_text()
-READER, PROGRAM, EMBEDDING = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+READER, PROGRAM, EMBEDDING, RETRIEVER = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(name="_handbook")
@@ -101,3 +101,18 @@ def test_an_embedding_as_documented(our: Path, monkeypatch: pytest.MonkeyPatch):
 
     assert (found[0]["doc_id"], found[0]["score"] > 0.45) == ("pool.md", True)
     assert told["space"].startswith("our.Service#")
+
+
+def test_a_retriever_as_documented(our: Path, monkeypatch: pytest.MonkeyPatch):
+    """By its class, over what any embedding stored: words that a team abbreviates are spelt out."""
+    our.write_text(RETRIEVER)
+    monkeypatch.setenv("RUNDOWN_EMBEDDING_MODEL", "hash")
+    run("ingest", "docs")
+    plain = run("search", "pg pool")
+    monkeypatch.setenv("RUNDOWN_RETRIEVER_CLASS", "our.Abbreviations")
+    monkeypatch.setenv("RUNDOWN_RETRIEVER_OPTIONS", '{"words": {"pg": "Postgres"}}')
+    spelt = run("search", "pg pool", "--explain")
+
+    assert [found[0]["doc_id"] for found in (plain, spelt)] == ["pool.md", "pool.md"]
+    assert spelt[0]["score"] > plain[0]["score"]
+    assert {item["why"]["placed_by"] for item in spelt} == {"our.Abbreviations"}
