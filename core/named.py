@@ -18,22 +18,9 @@ from pydantic import ValidationError
 from core.errors import SettingsError
 
 #: Words in an option's name that say what it is not: part of what the class computes. A key may be changed, and a time limit.
-_BESIDE = frozenset(
-    (
-        *(
-            "key",
-            "apikey",
-            "token",
-            "secret",
-            "password",
-            "credential",
-            "credentials",
-            "auth",
-            "authorization",
-            "headers",
-        ),
-        *("timeout", "retries", "batch", "workers", "threads", "device", "verbose", "progress"),
-    )
+_BESIDE = re.compile(
+    r"key|apikey|token|secret|password|credentials?|auth|authorization|headers"
+    r"|timeout|retries|batch|workers|threads|device|verbose|progress"
 )
 
 
@@ -110,9 +97,13 @@ def is_mark(name: str) -> bool:
 
 def _telling(value: Any) -> Any:
     if isinstance(value, Mapping):
-        kept = {name: part for name, part in value.items() if _BESIDE.isdisjoint(re.split(r"[\W_]+", name.lower()))}
+        kept = {name: part for name, part in value.items() if not _is_beside(name)}
         return {name: _telling(part) for name, part in kept.items()}
     if isinstance(value, list | tuple):
         return [_telling(part) for part in value]
     # Not the user and password of an address.
     return re.sub(r"(?<=//)[^/@\s]*@", "", value) if isinstance(value, str) else value
+
+
+def _is_beside(option: str) -> bool:
+    return any(_BESIDE.fullmatch(word) for word in re.split(r"[\W_]+", option.lower()))
