@@ -39,7 +39,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "paths": ("paths", "file", "folder"),
     "what a file's other commits say": ("path_history",),
     "which repository": ("repo_named", "repo_history"),
-    "time": ("recent", "within_hour", "within_hour_by_days", "newer_in_repo", "newer_in_repo_by_days", "unmerged"),
+    "time": (
+        "recent",
+        "recent_brief",
+        "within_hour",
+        "within_hour_by_days",
+        "newer_in_repo",
+        "newer_in_repo_by_days",
+        "unmerged",
+    ),
     "kind and size of change": ("files",),  # and every kind_…
     "owners": ("owns_files",),
     "past culprits in the same place": ("reverts_here", "culprits_here"),

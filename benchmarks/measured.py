@@ -38,6 +38,8 @@ Blameless = Literal["before", "removed"]
 BLAMELESS: tuple[Blameless, ...] = ("before", "removed")
 #: What the cases of a set weigh together in a fit, on average over the sets: what the penalty on weights is meant for.
 SET_WEIGHT = 800.0
+#: What a single repository counts beside a pool of as many cases.
+SINGLE = 0.5
 RANKING = Path(ranking.__file__).parent
 #: Its modules that measure nothing: all others decide what a table holds.
 OTHER = frozenset(["backtest", "baselines", "bulk", "charts", "evaluation", "fit", "reasons", "training", "votes"])
@@ -177,27 +179,35 @@ def in_folds(sets: Mapping[str, Sequence[Sample]]) -> list[Sample]:
 def fitted(samples: Sequence[Sample], features: Sequence[str], given: Mapping[str, float]) -> NDArray[np.float64]:
     """Weights that make the culprits of these samples likeliest.
 
-    A set counts by the square root of its size: alike, 80 incidents would say as much as 600; one by one, one kind of place
-    would decide (learning/LOG.md).
+    A place, which is a pool or a single repository, counts by the square root of its incidents: alike, 80 incidents would say as
+    much as 600; one by one, one kind of place would decide. Single repositories count half: there are many, and production is what
+    it is for (learning/LOG.md).
 
     Args:
         features: what is weighed.
         given: features whose weights are set by hand, and what those are.
     """
-    sizes = Counter(sample.group for sample in samples)
-    share = SET_WEIGHT * len(sizes) / sum(map(math.sqrt, sizes.values()))
+    sizes = Counter(map(_place, samples))
+    worth = {place: math.sqrt(size) * (SINGLE if len(place) > 1 else 1.0) for place, size in sizes.items()}
+    share = SET_WEIGHT * len({sample.group for sample in samples}) / sum(worth.values())
     return fit.fit_weights(
         [
             fit.Lesson(
                 features=sample.matrix(features),
                 culprit=sample.culprit,
-                weight=share / math.sqrt(sizes[sample.group]),
+                weight=share * worth[_place(sample)] / sizes[_place(sample)],
                 offset=scores(sample, given),
             )
             for sample in samples
             if sample.culprit is not None
         ]
     )
+
+
+def _place(sample: Sample) -> tuple[str, ...]:
+    """Its set of cases, and where that is of single repositories which one."""
+    repos = sample.case.repos or ()
+    return (sample.group, *repos) if len(repos) == 1 else (sample.group,)
 
 
 def scores(sample: Sample, weights: Mapping[str, float]) -> NDArray[np.float64]:

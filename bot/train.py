@@ -422,6 +422,7 @@ _WORDS = {
     "paths": "paths that use the incident's words",
     "phrase": "changed lines with an error text from the incident",
     "recent": "being recent",
+    "recent_brief": "being recent, when the incident says little",
     "repo_history": "a repository whose past speaks of the incident",
     "repo_named": "a repository the incident names",
     "reverts_here": "files in which changes were reverted before",

@@ -37,6 +37,8 @@ _STRETCH = re.compile(r"[.!?;]\s|\n")
 _TEXT_LIMIT = 20_000
 #: Characters of an incident whose words are looked for side by side: behind them are logs, where everything is.
 _PAIRS_LIMIT = 2_000
+#: Different terms from which on an incident says enough for the best match to mean something: e to the power of this, about 54.
+_TOLD = 4.0
 #: Git processes that read diffs at the same time.
 _READERS = 3
 
@@ -100,6 +102,9 @@ class Measurer:
         self.messages = [lexicon.message(commit) for commit in commits]
         #: The incident's terms, the title's twice.
         self.wanted, self._spelling = _query(question)
+        #: How much the incident says, 0 to 1. The best match for three words is hardly better than the others, so that shares of the
+        #: best and places among them count by it.
+        self.fullness = min(1.0, math.log1p(len(self.wanted)) / _TOLD)
         self.clues = find_clues(question.text)
         #: Terms of identifiers the incident names, with their spelling.
         self.names = _names(self.clues.identifiers)
@@ -234,15 +239,14 @@ def _words(measurer: Measurer) -> None:
         table.put("overlap", index, _overlap(weights, message.whole), measurer.shared(message.whole, rarity))
     order = sorted(range(len(scores)), key=lambda index: -scores[index])
     for place, index in enumerate(order):
-        table.column("words_place")[index] = -math.log1p(place)
+        table.column("words_place")[index] = -math.log1p(place) * measurer.fullness
     for feature, documents in (
         ("subject", [message.subject for message in messages]),
         ("paths", [message.paths for message in messages]),
     ):
         part = Bm25(documents)
         found = part.scores(context.term_weights(measurer.wanted, part.rarity(measurer.wanted)))
-        top = max(found, default=0.0) or 1.0
-        table.columns[feature] = [score / top for score in found]
+        table.columns[feature] = _shares(measurer, found)
 
 
 def _changed_lines(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
@@ -253,17 +257,15 @@ def _changed_lines(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
     sizes = [sum(words.values()) for found in lines.values() for _, words in found.hunks]
     mean = sum(sizes) / max(1, len(sizes)) or 1.0
     hunks = {index: _best_hunk(found, weights, mean) for index, found in lines.items()}
-    top = max((score for score, _, _ in hunks.values()), default=0.0) or 1.0
-    for index, (score, path, words) in hunks.items():
-        if score > 0:
-            table.put("hunk", index, score / top, f"{path}\n{measurer.shared(words, weights)}")
+    shares = _shares(measurer, [score for score, _, _ in hunks.values()])
+    for (index, (_, path, words)), share in zip(hunks.items(), shares, strict=True):
+        table.put("hunk", index, share, f"{path}\n{measurer.shared(words, weights)}")
     for index, found in lines.items():
         table.put("overlap", index, _overlap(weights, measurer.messages[index].whole, found.whole))
     together = Bm25([measurer.messages[index].whole + found.whole for index, found in lines.items()])
     scores = together.scores(context.term_weights(measurer.wanted, together.rarity(measurer.wanted)))
-    best = max(scores, default=0.0) or 1.0
-    for index, score in zip(lines, scores, strict=True):
-        table.put("message_and_lines", index, score / best)
+    for index, share in zip(lines, _shares(measurer, scores), strict=True):
+        table.put("message_and_lines", index, share)
 
 
 def _side_by_side(measurer: Measurer, lines: Mapping[int, Lines], chosen: Sequence[int]) -> None:
@@ -283,6 +285,12 @@ def _side_by_side(measurer: Measurer, lines: Mapping[int, Lines], chosen: Sequen
             worth = sum(inverse_frequency(having[pair], len(chosen)) for pair in pairs)
             rarest = min(pairs, key=lambda pair: having[pair])
             measurer.table.put("side_by_side", index, math.log1p(worth), measurer.spelled(rarest))
+
+
+def _shares(measurer: Measurer, scores: Sequence[float]) -> list[float]:
+    """Scores as shares of the best one, as far as the incident says enough for a best one to mean something."""
+    best = max(scores, default=0.0) or 1.0
+    return [score / best * measurer.fullness for score in scores]
 
 
 def _overlap(weights: Mapping[str, float], *texts: Mapping[str, int]) -> float:

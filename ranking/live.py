@@ -47,6 +47,9 @@ def times(measurer: Measurer) -> None:
             table.columns[f"{feature}_by_days"] = list(table.column(feature))
         # A project may find a defect before it is merged, production cannot.
         table.columns["unmerged"] = [float(not commit.landed) for commit in table.commits]
+    else:
+        # In a project's history time counts for little, and for more the less is said. A page's time always counts.
+        table.columns["recent_brief"] = [value * (1 - measurer.fullness) for value in table.columns["recent"]]
 
 
 def services(measurer: Measurer) -> None:

@@ -46,5 +46,8 @@ class MiniLMReader:
 
 
 def open_readers() -> Mapping[str, CommitReader]:
-    """Feature to the reader that fills it, as the weights that ship were fitted with. Nothing is loaded before its first use."""
+    """Feature to the reader that fills it, as the weights that ship were fitted with: the Llama first, as it is the faster.
+
+    Nothing is loaded before its first use.
+    """
     return {"closeness": SmallLlama(), "likeness": MiniLMReader()}

@@ -53,6 +53,21 @@ def test_a_reader_that_fails_is_a_gap(histories):
     assert any("ranked without words" in gap and "the disk is full" in gap for gap in ranking.gaps)
 
 
+def test_each_reader_compares_half_as_many_of_the_best_by_then(histories, monkeypatch):
+    """Of three compared by the first, the second is asked about the one that the first brought to the top."""
+    monkeypatch.setattr("ranking.ranker.COMPARED", 3)
+    asked = []
+
+    class Spy(WordReader):
+        def closeness(self, incident, commits):
+            asked.append([commit.subject for commit in commits])
+            return super().closeness(incident, commits)
+
+    Ranker(histories, readers={"closeness": Spy(), "likeness": Spy()}, weighing=CLOSE).survey(INCIDENT)
+
+    assert [len(asked[0]), asked[1]] == [3, ["guests pay later"]]
+
+
 def test_one_reader_that_fails_leaves_the_other(histories):
     """Its feature is not measured; the other's is."""
     failure = ModelUnavailable("no weights", why="the disk is full", way_out="make room")
