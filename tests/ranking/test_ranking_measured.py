@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ from core.errors import UsageError
 from ranking.history import open_history
 from ranking.labels.cases import Labelled
 from ranking.ranker import Ranker
+
+
+def _sample(at: float, *repos: str, candidates: int = 1) -> Sample:
+    case = Labelled(id=f"a:{at}", title="down", created_at=at, culprits=("1",), repos=repos)
+    return Sample(case=case, places={}, numbers=np.zeros((candidates, 0), np.float32), culprit=0)
 
 
 @pytest.mark.parametrize(
@@ -76,15 +82,11 @@ def test_weights_are_not_written_under_the_name_of_older_ones(monkeypatch, capsy
 def test_pools_are_split_at_the_same_moments():
     """Incidents of one time are of one fold, whichever set they are of; single repositories are held out whole."""
 
-    def sample(at: float, *repos: str) -> Sample:
-        case = Labelled(id=f"a:{at}", title="down", created_at=at, culprits=("1",), repos=repos)
-        return Sample(case=case, places={}, numbers=np.zeros((1, 0), np.float32), culprit=0)
-
     found = in_folds(
         {
-            "page": [sample(at, "shop", "api") for at in (1, 2, 3, 4)],
-            "others": [sample(at, "shop", "api") for at in (1.5, 3.5, 3.6, 3.7)],
-            "alone": [sample(at, name) for at, name in ((1, "curl"), (9, "git"), (5, "curl"))],
+            "page": [_sample(at, "shop", "api") for at in (1, 2, 3, 4)],
+            "others": [_sample(at, "shop", "api") for at in (1.5, 3.5, 3.6, 3.7)],
+            "alone": [_sample(at, name) for at, name in ((1, "curl"), (9, "git"), (5, "curl"))],
         }
     )
 
@@ -93,3 +95,20 @@ def test_pools_are_split_at_the_same_moments():
         *(("others", 1.5, 0), ("others", 3.5, 2), ("others", 3.6, 2), ("others", 3.7, 3)),
         *(("alone", 1, 0), ("alone", 5, 0), ("alone", 9, 1)),
     ]
+
+
+def test_a_pool_counts_as_more_than_a_repository(monkeypatch):
+    """Each place by the root of its incidents, a single repository half: nine of one and four of a pool weigh 1.5 to 2."""
+    weights = {}
+
+    def fit_weights(lessons):
+        weights.update({len(lesson.features): lesson.weight for lesson in lessons})
+        return np.zeros(0)
+
+    monkeypatch.setattr(measured.fit, "fit_weights", fit_weights)
+    # How many candidates each has tells which is which.
+    alone = [replace(_sample(at, "shop", candidates=2), group="alone") for at in range(1, 10)]
+    pooled = [replace(_sample(at, "shop", "api", candidates=3), group="page") for at in range(1, 5)]
+    measured.fitted([*alone, *pooled], [], {})
+
+    assert 9 * weights[2] / (4 * weights[3]) == pytest.approx(1.5 / 2)

@@ -78,8 +78,9 @@ def test_rarer_pairs_are_worth_more(make_repo, home):
 
 
 def test_the_card_says_which(make_repo, home):
-    """The reason names the words as the incident spells them."""
-    path, ids = make_repo("shop", WORLD)
+    """The reason names the words as the incident spells them, where few have them."""
+    others = [Change(hours=3 - n / 9, message="Tune the pool", files={f"{n}.py": "1\n"}) for n in range(9)]
+    path, ids = make_repo("shop", [*WORLD, *others])
     ranking = Ranker([open_history(path, home=home)]).rank(
         Incident(id="1", title="Remote Storage answers nothing", created_at=NOON)
     )
