@@ -396,6 +396,7 @@ def told(move: Move) -> str:
 
 #: What a feature says of a commit.
 _WORDS = {
+    "after_onset": "coming after the trouble began, by the incident's words",
     "already_reverted": "having been reverted already",
     "changed_again": "files that were changed again since",
     "closeness": "a meaning close to the incident's, as the small Llama reads it",

@@ -121,7 +121,14 @@ class Measurer:
         _words(self)
         _files(self)
         _name_matches(self, "name_message", [message.whole for message in self.messages], range(len(self.messages)))
-        for measure in (live.times, context.named_repositories, context.kinds, context.sizes, context.later_changes):
+        for measure in (
+            live.times,
+            live.onset,
+            context.named_repositories,
+            context.kinds,
+            context.sizes,
+            context.later_changes,
+        ):
             measure(self)
         context.repository_histories(self, histories)
         live.deploys(self)

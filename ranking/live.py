@@ -1,4 +1,4 @@
-"""Features of what was live: services, deploys, switched flags, and since when a commit matters.
+"""Features of what was live: services, deploys, switched flags, since when a commit matters, and whether that is after the trouble began.
 
 Does: fill columns of `ranking.features` from what `ranking.surroundings` looked up.
 Does not: match words, weigh anything, or read anything from the incident's time or later.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ranking.kinds import never_runs
 from ranking.lexicon import Lines
+from ranking.onset import told_onset
 from ranking.surroundings import landed_at
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _IN_LINES = 0.5
 _STRANGE = "\nanother service"
 #: A service nearer than this is no other service.
 _NEAR = 0.25
+#: How much later than the trouble, in hours, something must have come to be clearly after it: clocks differ, deploys take time.
+_CLEARLY = 0.25
 
 
 def times(measurer: Measurer) -> None:
@@ -50,6 +53,18 @@ def times(measurer: Measurer) -> None:
     else:
         # In a project's history time counts for little, and for more the less is said. A page's time always counts.
         table.columns["recent_brief"] = [value * (1 - measurer.fullness) for value in table.columns["recent"]]
+
+
+def onset(measurer: Measurer) -> None:
+    """Which came clearly after the trouble had begun, where the incident's words say when it did."""
+    table, question = measurer.table, measurer.question
+    began = told_onset(question.text, question.moment)
+    for index, commit in enumerate(table.commits if began else ()):
+        # One that had not come at all by the incident's time came no earlier than it was made.
+        came = (question.around.since(commit) if question.around else landed_at(commit)) or commit.committed_at
+        hours = (came - began).total_seconds() / 3600 if began else 0.0
+        if hours > _CLEARLY:
+            table.put("after_onset", index, 1.0, f"{hours:.6f}")
 
 
 def services(measurer: Measurer) -> None:

@@ -32,6 +32,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
     "switch": ("switched",),
     "idle": ("never_runs",),
+    "onset": ("after_onset",),
     "time": (
         "recent",
         "recent_brief",
@@ -196,6 +197,11 @@ def _idle(table: Table, index: int, moment: datetime, worth: float) -> str:
     return f"changes only {what}, which no deploy runs" if worth < 0 and what else ""
 
 
+def _onset(table: Table, index: int, moment: datetime, worth: float) -> str:
+    hours = table.notes.get(("after_onset", index))
+    return f"came {span(float(hours) * 3600)} after the trouble began, by the incident's words" if hours else ""
+
+
 def _time(table: Table, index: int, moment: datetime, worth: float) -> str:
     commit = table.commits[index]
     if not commit.landed:
@@ -266,6 +272,7 @@ _WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
     "deploy": _deploy,
     "switch": _switch,
     "idle": _idle,
+    "onset": _onset,
     "time": _time,
     "repository": _repository,
     "history": _history,
