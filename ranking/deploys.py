@@ -1,7 +1,7 @@
 """When each candidate went live, by the deploys that were told; a release's tag tells which commit one brought.
 
-Does: place deploys on a timeline for each service of each repository; follow what runs through new commits, rollbacks and
-canaries; say how each candidate stood at the incident's time. A deploy of another service brings none of ours.
+Does: place deploys, and pushes of whole trees of configuration, on a timeline for each service of each repository; follow what
+runs through new commits, rollbacks and canaries; say how each candidate stood at the incident's time. A deploy of another service brings none of ours.
 Does not: look at anything from the incident's time on, or believe a deploy to a place that is not production.
 """
 
@@ -124,6 +124,8 @@ class Deploys:
         self._scopes: set[str] = set()
         self._known: dict[tuple[str, frozenset[str]], list[_Timeline]] = {}
         self._standings: dict[tuple[str, str], Standing | None] = {}
+        #: The pushes of configuration that are followed as deploys are, with the commit whose tree was applied.
+        self.applied: dict[ChangeEvent, Commit] = {}
 
     def add(self, repo: str, service: str | None, step: _Step) -> None:
         """One deploy of a service, or of everything, in a repository."""
@@ -135,6 +137,16 @@ class Deploys:
     def repos(self) -> frozenset[str]:
         """Repositories of which any deploy is known."""
         return frozenset(self._repos)
+
+    def apply(self, trees: Mapping[ChangeEvent, Commit]) -> None:
+        """Pushes of whole trees, where no deploy tells what runs: a program is not there yet when its settings are."""
+        told = {repo: set(found.steps) for repo, found in self._repos.items()}
+        for event, head in trees.items():
+            scope = self._services.key(event.service) if event.service else ""
+            known = told.get(head.repo, set())
+            if not known & {scope, ""} and (scope or not known):
+                self.add(head.repo, event.service, _Step(at=event.at, head=head))
+                self.applied[event] = head
 
     def standing(self, commit: Commit) -> Standing | None:
         """How a candidate stood; None where no deploy that could have brought it is known."""
@@ -255,7 +267,11 @@ def read_deploys(
         start: the time of the oldest candidate.
         find: looks up commits by their ids.
     """
-    told = [e for e in events if e.kind == "deploy" and start - _EARLIER <= e.at < before and e.in_production]
+    told = [
+        e
+        for e in events
+        if (e.kind == "deploy" or e.applies_tree) and start - _EARLIER <= e.at < before and e.in_production
+    ]
     heads = _heads(told, histories, services, before, find)
     return _placed(told, heads, histories, services, start)
 
@@ -276,7 +292,7 @@ def _placed(
             continue  # Then times must do: what was committed before the deployed commit.
     deploys = Deploys(services, held, start)
     everywhere = [history.name for history in histories]
-    for event in told:
+    for event in (event for event in told if event.kind == "deploy"):
         head = heads.get(event)
         if event.sha and head is None:
             continue  # A commit of a repository we do not have.
@@ -289,6 +305,7 @@ def _placed(
         )
         for repo in [head.repo] if head else services.places(event.service, everywhere):
             deploys.add(repo, event.service, step)
+    deploys.apply({event: heads[event] for event in told if event.applies_tree and event in heads})
     return deploys
 
 

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from core.errors import RepositoryError
 from core.model import Commit
-from ranking.events import ChangeEvent, EventKind
+from ranking.events import ChangeEvent, EventKind, without_value
 from ranking.history import History
 from ranking.index import LOG
 from ranking.services import ServiceMap
@@ -34,11 +34,6 @@ _SWITCHES, _DAYS = 12, 14
 #: What a switch of another service is worth where nothing says how the two stand to each other.
 _UNKNOWN = 0.5
 _GAP = r"[-_./: ]{0,2}"
-#: Where a told name ends and what it was set to begins: "new-cart: 5% -> 100%", "new-cart=on", "new-cart (all users)".
-_VALUE = re.compile(
-    r"\s*(=|->|→|:\s|\(|\s(set|to|from|on|off|enabled|disabled|true|false|\d+ ?%)(?![\w-])).*$",
-    re.IGNORECASE | re.DOTALL,
-)
 #: Matches nothing: for a switch that is told by its commit alone.
 _NEVER = r"(?!)"
 #: How far back the code behind a flag is looked for, in how many files, and in how many spellings.
@@ -67,9 +62,13 @@ class Switch:
     sha: str = ""
 
     def touched_by(self, commit: Commit) -> bool:
-        """Whether it is the name of a file that a commit changes: settings are pushed by their file too."""
-        path = _VALUE.sub("", self.name).strip().strip("/")
-        return "." in path and any(f"/{change.path}".endswith(f"/{path}") for change in commit.files)
+        """Whether it is the name of a file that a commit changes: settings are pushed by their file too.
+
+        Told with its folder it may lack its ending, as tools name what they make of a file.
+        """
+        whole = without_value(self.name)
+        ends = [f"/{path}" for path in {word.strip("/") for word in (whole, *whole.split())} if re.search("[./]", path)]
+        return any(_is_file(f"/{change.path}", end) for change in commit.files for end in ends)
 
     def known_to(self, text: str) -> bool:
         """Whether a lower-case text holds the name, however it is spelt."""
@@ -172,8 +171,13 @@ def _listed(history: History, left_s: float, *command: str) -> list[str]:
 def _switch(event: ChangeEvent, worth: float) -> Switch | None:
     """A switch by its name; None for a name of which nothing telling is left, if no commit is told either."""
     name, sha = event.name or "", (event.sha or "").lower()
-    bare = _VALUE.sub("", name)
-    cores = [core for core in dict.fromkeys((_core(bare), _core(_leaf(bare)))) if _telling(core)]
+    cores = [
+        core
+        for bare in event.names
+        for core in dict.fromkeys((_core(bare), _core(_leaf(bare))))
+        # The last part of a path alone may be any word, or the file's ending.
+        if _telling(core) and (len(core) > 1 or event.kind != "config" or "/" not in bare)
+    ]
     if not cores:
         never = re.compile(_NEVER)
         told = Switch(
@@ -188,6 +192,10 @@ def _switch(event: ChangeEvent, worth: float) -> Switch | None:
     return Switch(
         name=name, kind=event.kind, at=event.at, nearness=worth, pattern=found, hint=hint, plain=plain, sha=sha
     )
+
+
+def _is_file(path: str, end: str) -> bool:
+    return path.endswith(end) or ("/" in end[1:] and path.rpartition(".")[0].endswith(end))
 
 
 def _leaf(name: str) -> str:

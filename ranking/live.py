@@ -115,11 +115,13 @@ def switched(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
         own = around.flagged.get(commit.sha) if around else None
         said = f"{commit.subject}\n{commit.body}".lower()
         for switch in around.switches if around else ():
-            told = (own and own[1] is switch) or switch.known_to(said) or switch.touched_by(commit)
-            sure = 1.0 if told else 0.0
-            if not sure and index in lines and switch.known_to(lines[index].text):
-                sure = _IN_LINES
+            behind = own is not None and own[1] is switch
+            pushed = behind and bool(switch.sha) and commit.sha.startswith(switch.sha)
+            told = switch.known_to(said) or switch.touched_by(commit) or (behind and not pushed)
+            inside = index in lines and switch.known_to(lines[index].text)
+            sure = 1.0 if told or pushed else _IN_LINES if inside else 0.0
             if sure and commit.landed and commit.landed_at < switch.at:
                 hours = (moment - switch.at).total_seconds() / 3600
-                table.put("switched", index, sure * switch.value(moment), f"{switch.name}\n{hours:.6f}")
+                name = switch.name if told or inside else switch.sha
+                table.put("switched", index, sure * switch.value(moment), f"{name}\n{hours:.6f}")
                 table.column("not_live")[index] = 0.0  # what was switched was there

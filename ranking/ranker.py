@@ -212,9 +212,9 @@ class Ranker:
             service_repos=self._service_repos,
             cache=self._maps,
         )
-        if candidates is None:  # the code behind a flag may be older than the window
-            pool = {commit.sha: commit for commit in (*commits, *(commit for commit, _ in around.flagged.values()))}
-            commits = _newest_first(pool.values())
+        if candidates is None:  # the code behind a flag, or a tree that was applied, may be older than the window
+            older = (*(commit for commit, _ in around.flagged.values()), *around.deploys.applied.values())
+            commits = _newest_first({commit.sha: commit for commit in (*commits, *older)}.values())
         table, problems = self._measured(self._question(incident, around, by_days=window_commits is None), commits)
         return Survey(
             incident=incident,

@@ -7,7 +7,7 @@ Does not: measure, or fail for a map or a tag that cannot be read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.model import Commit, Incident
@@ -82,7 +82,10 @@ def look_around(
         names={event.service for event in events if event.service and event.at < moment},
         cache=cache,
     )
-    switches = find_switches(events, services, moment)
+    deploys = read_deploys(events, histories, services, before=moment, start=start, find=find)
+    # What a tree brought is told as of a deploy; only what its push names is still a switch.
+    told = [replace(event, sha=None) if event in deploys.applied else event for event in events]
+    switches = find_switches(told, services, moment)
     flagged, gaps = find_flagged(histories, switches, moment)
     rolled_out = find(histories, {switch.sha for switch in switches if switch.sha}, moment)
     flagged |= {
@@ -92,7 +95,7 @@ def look_around(
     }
     return Surroundings(
         services=services,
-        deploys=read_deploys(events, histories, services, before=moment, start=start, find=find),
+        deploys=deploys,
         switches=tuple(switches),
         flagged=flagged,
         gaps=(*services.mistakes, *gaps),

@@ -103,6 +103,42 @@ def test_a_deploy_without_a_commit_is_known_by_its_words(line, events, expected)
     assert said(deploys([line[0]], events)) == expected
 
 
+def applied(hours: float, sha: str, name: str | None = None, service: str | None = None) -> ChangeEvent:
+    """A push of configuration that tells its commit."""
+    return ChangeEvent(kind="config", at=NOON - timedelta(hours=hours), sha=sha, name=name, service=service)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        # All that is new in the tree came with it, and nothing that is not in it.
+        ([(5, 1, None), (2, 2, None)], ["5", "5", "2 last", "not yet"]),
+        ([(5, 1, "terraform apply prod"), (2, 2, "argocd sync web")], ["5", "5", "2 last", "not yet"]),
+        (
+            [(5, 1, "terraform apply prod"), (2, 2, "terraform apply staging")],
+            ["5 last", "5 last", "not yet", "not yet"],
+        ),
+        # One file or one key says nothing of the rest.
+        ([(5, 1, "edge/limits.yaml"), (2, 2, "pool.size")], ["?"] * 4),
+    ],
+)
+def test_an_applied_tree_brings_what_is_new_in_it(line, told, expected):
+    """As a deploy does: Terraform's, a cluster's or a device's configuration at a commit."""
+    history, shas = line
+
+    assert said(deploys([history], [applied(hours, shas[which], name) for hours, which, name in told])) == expected
+
+
+def test_where_a_service_s_deploys_are_told_they_alone_tell_what_runs(line):
+    """Its configuration may be applied at a commit whose program is not there yet."""
+    history, shas = line
+    events = [ago(5, "shop", shas[1]), applied(2, shas[2], "argocd sync shop", "shop")]
+    found = deploys([history], events, "shop")
+
+    assert said(found) == ["5 last", "5 last", "not yet", "not yet"]
+    assert found[1].applied == {}
+
+
 def test_a_short_id_is_enough(line):
     """As CI prints it, in capitals too."""
     history, shas = line

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from ranking_repos import NOON, Change, git
 
-from core.model import Incident
+from core.model import Commit, FileChange, Incident
 from ranking.events import ChangeEvent
 from ranking.flags import find_flagged, find_switches
 from ranking.history import open_history
@@ -48,6 +48,53 @@ def test_a_switch_is_known_in_every_spelling(name, text, known):
     found = find_switches([switched(name)], NOBODY, NOON)
 
     assert any(switch.known_to(text.lower()) for switch in found) is known
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "known"),
+    [
+        ("terraform apply prod", "the script runs terraform apply prod", False),
+        ("argocd sync web", "argocd-sync-web", False),
+        ("push core-sw3", "push to core-sw3", False),
+        ("terraform", "terraform fmt", False),
+        ("production", "for production", False),
+        ("prod/payments", "payments", False),
+        ("edge/service.properties", "properties", False),
+        ("shop.timeout", "timeout = 5", True),
+        ("kubectl apply -f deploy/web-tier.yaml", "see deploy/web-tier.yaml", True),
+        ("set checkout.pool_size", "pool_size: 9", True),
+        ("pool-size", "pool_size: 9", True),
+        ("poolSize = 9", "POOL_SIZE=9", True),
+        ("edge/limits.yaml", "edge/limits.yaml", True),
+    ],
+)
+def test_what_was_pushed_has_a_name_in_code_only_where_it_is_one(name, text, known):
+    """A path or a key; not the words of the command that pushed it."""
+    found = find_switches([switched(name, kind="config")], NOBODY, NOON)
+
+    assert any(switch.known_to(text.lower()) for switch in found) is known
+
+
+def test_a_file_may_be_told_without_its_ending():
+    """As tools name what they render from it."""
+    (switch,) = find_switches([switched("push/config-prod", kind="config")], NOBODY, NOON)
+    touched = [
+        switch.touched_by(
+            Commit(
+                sha="a" * 40,
+                repo="r",
+                author="a",
+                author_email="",
+                authored_at=NOON,
+                committed_at=NOON,
+                subject="",
+                files=(FileChange(path=path, status="M"),),
+            )
+        )
+        for path in ("deploy/push/config-prod.yaml", "deploy/push/config-prod-eu.yaml", "config-prod.yaml")
+    ]
+
+    assert touched == [True, False, False]
 
 
 def test_switches_are_those_of_before_that_may_matter():
@@ -197,4 +244,28 @@ def test_a_setting_may_be_told_by_its_file_or_its_commit(days, name, sha, make_r
     ranking = Ranker([open_history(path, home=home)]).rank(incident, events=[event])
 
     assert ranking.culprits[0].commit.sha == shas[1]
-    assert any(reason.feature == "switch" for reason in ranking.culprits[0].reasons)
+    # A commit alone is a tree that was applied, with all that was new in it.
+    assert any(reason.feature == ("switch" if name else "deploy") for reason in ranking.culprits[0].reasons)
+
+
+def test_a_commit_that_was_pushed_does_not_know_the_command_s_words(make_repo, home):
+    """Beside told deploys of the service it is a change of settings, whatever the push was called."""
+    path, shas = make_repo(
+        "shop",
+        [
+            Change(hours=900, message="Begin", files={"shop/a.py": "1\n"}),
+            Change(hours=3, message="Turn shoppers away", files={"shop/limits.yaml": "rps: 1\n"}),
+        ],
+    )
+    events = [
+        ChangeEvent(kind="deploy", at=NOON - timedelta(hours=90), service="shop", sha=shas[0]),
+        ChangeEvent(kind="config", at=NOON - timedelta(hours=2), service="shop", sha=shas[1], name="argocd sync shop"),
+    ]
+    incident = Incident(id="local:1", title="Shoppers are turned away", created_at=NOON, service="shop")
+    ranking = Ranker([open_history(path, home=home)]).rank(incident, events=events)
+    told = [reason.text for reason in ranking.culprits[0].reasons if reason.feature == "switch"]
+
+    assert (ranking.culprits[0].commit.sha, told) == (
+        shas[1],
+        ["was rolled out 2 hours before, as a change of settings"],
+    )
