@@ -58,6 +58,59 @@ def test_words_tell_of_causes_that_are_no_commit(text, cause):
     assert told_cause(text) == cause
 
 
+MACHINE, VOLUME = "another tenant took the machine", "traffic grew"
+BY_HAND, PROVIDER = "somebody did it by hand", "a provider failed"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("Workers slow by half on one VM. sar reports 30 in the st column, load of ours unchanged", MACHINE),
+        ("vCPU ready time 18 % on esx-7, the other customers' machines there were started at 6", MACHINE),
+        ("Half our CPU time is stolen: another VM on that box runs a benchmark", MACHINE),
+        ("Host graphs show a busy batch customer beside us; steal climbed to 44 percent", MACHINE),
+        ("The host our VM lives on was oversold, support moved it", MACHINE),
+        ("API keys are guessed by scripts at 2000 tries a second, from hundreds of addresses", VOLUME),
+        ("NTP amplification attack on the public range, 40 Gbit/s", VOLUME),
+        ("Coupon endpoint probed through rotating proxies in dozens of countries", VOLUME),
+        ("Comment form: spam wave, 50k posts from 8,300 IPs within ten minutes", VOLUME),
+        ("Log-ins: pairs of e-mail and password of the Collection leak, each from another address", VOLUME),
+        ("Index missing since 09:14. pg_audit: DROP INDEX orders_created_idx by user r.haddad", BY_HAND),
+        ("Topic payments gone, CloudTrail: DeleteTopic, identity a.novak, console", BY_HAND),
+        ("Bash history on the primary: rm -rf /var/lib/pg/wal at 03:02", BY_HAND),
+        ("Scaled to zero. Kubernetes audit: kubectl scale --replicas=0 by lena@corp from her laptop", BY_HAND),
+        ("OVH confirms a network incident in GRA11", PROVIDER),
+        ("The provider's health dashboard lists zone 3 as impaired", PROVIDER),
+        ("Carrier acknowledges a degraded link between Oslo and Hamburg", PROVIDER),
+        ("Azure notice: networking trouble in West Europe zone 2, engineers engaged", PROVIDER),
+        # What commits break, in neighbouring words.
+        ("Search box steals focus while I type in another field", ""),
+        ("Instances of other tenants are listed in my machine overview", ""),
+        ("VM list sorts hosts by name instead of load", ""),
+        ("Ban by IP address blocks whole offices", ""),
+        ("Import of 20,000 addresses stops half way", ""),
+        ("Users in 12 countries get the wrong currency", ""),
+        ("User agent parser takes new Firefox for a bot", ""),
+        ("Leaked connections: after 50 requests the pool is empty, passwords cannot be reset", ""),
+        ("Stolen session cookies are not invalidated at logout", ""),
+        ("Audit log page fails with 500 when filtered by user", ""),
+        ("Audit log lacks entries for users deleted by an admin", ""),
+        ("Audit log: kubectl apply by ci-deployer, then 500s", ""),
+        ("History on the order page shows 'changed by Anna' twice", ""),
+        ("DELETE FROM sessions takes 90 s and blocks logins after the deploy", ""),
+        ("UPDATE jobs SET state = 1 ORDER BY j.id waits for a lock", ""),
+        ("DeleteUser call answers 403 for admins", ""),
+        ("kubectl apply of the chart fails: field selector is immutable", ""),
+        ("Shipment status page shows an empty list", ""),
+        ("Region selector is empty for admins in Europe", ""),
+        ("Provider dashboard renders a blank page", ""),
+    ],
+)
+def test_machines_attackers_people_and_providers_are_told_of_in_many_words(text, cause):
+    """Each was written after patterns that did not have it in mind; those that they then missed widened them."""
+    assert told_cause(text) == cause
+
+
 @pytest.fixture(name="shop")
 def _shop(make_repo, home):
     """A service, an everyday commit of it, and one with an alert's words; two days old."""
