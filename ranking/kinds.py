@@ -80,8 +80,38 @@ _RULES: dict[str, Callable[[Commit], bool]] = {
     "empty": lambda commit: not commit.files,
 }
 KINDS = tuple(_RULES)
-#: Texts that a program may read wherever they lie outside of a folder of documentation: word lists, lists of hosts.
-_MAY_BE_DATA = re.compile(r"^(?!(.*/)?(docs?|documentation|man|licenses)/).*\.(txt|[1-9])$", re.IGNORECASE)
+#: Below are paths of which nothing comes to production whoever deploys; stricter than the kinds, which are weighed. A text in a folder
+#: of these may be shown, sent or asked with, and one that ends so may be read anywhere outside of documentation: lists of words, of hosts.
+_MAY_BE_READ = re.compile(
+    r"(^|/)(prompts?|templates?|content|e?mails?|_?posts|pages|data|assets|static|public|resources|legal)/|^(?!(.*/)?(docs?|documentation|man|licenses)/).*\.(txt|[1-9])$",
+    re.IGNORECASE,
+)
+_PROSE = re.compile(
+    r"\.(md|mdx|rst|adoc|asciidoc|txt|pod|texi|tex|[1-9]|png|jpe?g|gif|svg|webp|pdf|puml|drawio|mmd)$|(^|/)(readme|changelog|changes|news|authors|contributing|maintainers|copying|license)$",
+    re.IGNORECASE,
+)
+#: A specification that is no test: of a pod, of an interface.
+_SPECIFICATION = re.compile(
+    r"(^|/)specs?/(?!.*(^|/)(tests?|fixtures)/).*\.(ya?ml|json|proto|xml|toml|graphql|avsc)$|[_.-]spec\.(ya?ml|json|xml|toml)$",
+    re.IGNORECASE,
+)
+#: What only looks at a change. A workflow by its file's name: one that builds or rolls out may break production, as may what is called "ci".
+_CHECKS = re.compile(
+    r"""(^|/)(
+      \.(eslint|prettier|stylelint|jshint|jslint|markdownlint|commitlint|lintstaged|htmlhint|tflint|pylint|yamllint|shellcheck|coverage)(rc|ignore)?(\.\w+)?
+      | (eslint|prettier|stylelint|commitlint|lint-staged)\.config\.[cm]?[jt]s | \.editorconfig | \.flake8 | \.?(ruff|rustfmt|clippy)\.toml | \.?mypy\.ini | \.isort\.cfg
+      | pylintrc | pytest\.ini | tox\.ini | \.clang-(format|tidy) | \.golangci\.\w+ | \.rubocop[^/]*\.yml | \.swiftlint\.yml | \.scalafmt\.conf | \.hadolint\.ya?ml | checkstyle\.xml
+      | phpcs\.xml(\.dist)? | phpstan\.neon(\.dist)? | \.php-cs-fixer[^/]* | \.?codecov\.ya?ml | sonar-project\.properties | \.pre-commit-config\.yaml
+      | \.?renovate(rc)?(\.json5?)? | \.mergify\.yml | CODEOWNERS | \.mailmap | (\.vscode|\.idea|\.husky)/.* | \.github/((issue|pull_request|discussion)_template/[^/]+|[^/]+\.(md|ya?ml))
+      | \.github/workflows/((lint|check|test|codeql|semgrep|scorecard|stale|label|triage|welcome|greeting|spell|spelling|spellcheck|typo|format|coverage|pr|title|size)(s|er|ers)?[-_]?)+\.ya?ml
+    )$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+#: A folder called so inside of a product may be the product's own.
+_DASHBOARD = re.compile(
+    r"^(|.*(grafana|monitoring|observability).*)dashboards/(?!.*(package|config)[^/]*$).+\.(json|jsonnet|libsonnet)$",
+    re.IGNORECASE,
+)
 
 
 def kinds(commit: Commit) -> frozenset[str]:
@@ -89,12 +119,22 @@ def kinds(commit: Commit) -> frozenset[str]:
     return frozenset(kind for kind, applies in _RULES.items() if applies(commit))
 
 
-def never_runs(commit: Commit) -> bool:
-    """Whether all of its files are documentation or tests: a deploy brings nothing of it to production."""
-    return bool(commit.files) and all(_idle(change.path) for change in commit.files)
+def never_runs(commit: Commit) -> str:
+    """What all of its files are, in words, where a deploy brings nothing of them to production; empty where it may bring any."""
+    found = dict.fromkeys(_idle(change.path) for change in commit.files)
+    return " and ".join(found) if all(found) else ""
 
 
-def _idle(path: str) -> bool:
+def _idle(path: str) -> str:
+    """What a file is that nothing runs or reads in production; empty for others, and where its path does not tell.
+
+    Left out: pipelines that build or roll out, and rules of alerts, for which a page may have come; what holds settings of a check
+    beside others (pyproject.toml, package.json).
+    """
     if _TESTS.search(path):
-        return True
-    return bool(_DOCS.search(path)) and not _READ_BY_MACHINES.search(path) and not _MAY_BE_DATA.search(path)
+        return "" if _SPECIFICATION.search(path) else "tests"
+    if _DOCS.search(path) and _PROSE.search(path):
+        return "" if _READ_BY_MACHINES.search(path) or _MAY_BE_READ.search(path) else "documentation"
+    if _CHECKS.search(path):
+        return "checks"
+    return "dashboards" if _DASHBOARD.search(path) else ""

@@ -91,8 +91,9 @@ def deploys(measurer: Measurer) -> None:
     table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
     for index, commit in enumerate(table.commits if around else ()):
         standing = around.deploys.standing(commit) if around else None
-        if standing and never_runs(commit):
-            table.put("never_runs", index, 1.0, "documentation and tests")
+        idle = never_runs(commit) if around and around.deploys.repos else ""
+        if idle:
+            table.put("never_runs", index, 1.0, idle)
         changed = (standing.live_at or standing.rolled_back_at) if standing else None
         hours = (moment - changed).total_seconds() / 3600 if changed else 0.0
         for feature, value in (standing.features(moment) if standing else {}).items():
@@ -100,11 +101,10 @@ def deploys(measurer: Measurer) -> None:
 
 
 def remarks(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
-    """Which candidates of repositories whose deploys were told changed nothing but comments: no deploy makes them matter."""
+    """Which candidates changed nothing but comments, where deploys were told: none makes them matter."""
     around = measurer.question.around
     for index, found in lines.items():
-        commit = measurer.table.commits[index]
-        if around and found.only_comments and around.deploys.standing(commit):
+        if around and around.deploys.repos and found.only_comments:
             measurer.table.put("never_runs", index, 1.0, "comments")
 
 

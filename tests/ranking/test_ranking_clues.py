@@ -7,7 +7,7 @@ from ranking_repos import NOON
 
 from core.model import Commit, FileChange
 from ranking.clues import READ_LIMIT, find_clues
-from ranking.kinds import KINDS, kinds
+from ranking.kinds import KINDS, kinds, never_runs
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,72 @@ def test_a_commit_says_what_kind_of_change_it_is(told, expected):
     """By its paths and its subject; several may apply."""
     assert kinds(told) == expected
     assert expected <= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("what", "paths"),
+    [
+        (
+            "documentation",
+            ["README.md", "docs/guide.rst", "CHANGELOG", "pay/CHANGES.md", "docs/flow.png", "docs/hosts.txt"],
+        ),
+        ("tests", ["tests/test_a.py", "web/cart.spec.ts", "spec/models/cart_spec.rb", "pay/testdata/a.json"]),
+        ("checks", [".eslintrc.json", "web/.prettierrc", ".editorconfig", "ruff.toml", ".pre-commit-config.yaml"]),
+        (
+            "checks",
+            [
+                ".github/CODEOWNERS",
+                ".github/dependabot.yml",
+                ".github/ISSUE_TEMPLATE/bug.yml",
+                ".github/workflows/lint.yml",
+                ".vscode/a.json",
+            ],
+        ),
+        ("dashboards", ["dashboards/pay.json", "ops/grafana/dashboards/pay.json", "monitoring/dashboards/pay.jsonnet"]),
+        (
+            "",
+            [
+                "pay/newsletter.py",
+                "src/license_check.go",
+                "docs/openapi.yaml",
+                "services/docs/server.js",
+                "man/views.py",
+            ],
+        ),
+        ("", ["prompts/answer.md", "content/terms.md", "templates/mail.md", "words.txt", "requirements.txt"]),
+        ("", ["deploy/pod-spec.yaml", "spec/openapi.yaml", "specs/orders.proto"]),
+        ("", [".github/workflows/deploy.yml", ".github/workflows/ci.yml", ".github/workflows/test-and-deploy.yml"]),
+        (
+            "",
+            [
+                ".github/actions/build/action.yml",
+                ".github/scripts/roll.sh",
+                ".gitlab-ci.yml",
+                ".circleci/config.yml",
+                "Jenkinsfile",
+            ],
+        ),
+        ("", ["pyproject.toml", "package.json", ".dockerignore", ".gitattributes", "tsconfig.json"]),
+        (
+            "",
+            [
+                "alerts/pay.rules.yaml",
+                "prometheus/rules.yml",
+                "dashboard/package.json",
+                "shop/dashboards/a.json",
+                "dashboards/package.json",
+            ],
+        ),
+        ("", ["pay/a.py", "deploy/values.yaml"]),
+    ],
+)
+def test_what_never_runs_in_production_is_told_by_its_path_alone(what, paths):
+    """Only where that is sure: what builds, rolls out, alerts, is shown or is read may break something."""
+    assert {path: never_runs(commit(files=(path,))) for path in paths} == dict.fromkeys(paths, what)
+
+
+def test_one_file_that_runs_is_enough():
+    """And what never runs is told by all its sorts."""
+    told = [never_runs(commit(files=files)) for files in (("README.md", "tests/a.py"), ("README.md", "a.py"), ())]
+
+    assert told == ["documentation and tests", "", ""]

@@ -47,6 +47,20 @@ def test_what_no_deploy_runs_is_no_culprit(decoy, deployed, make_repo, home):
     assert bool(told) is not runs
 
 
+def test_documentation_never_runs_wherever_it_lies(make_repo, home):
+    """Also in a repository of which no deploy was told: one told deploy says that the page is of production."""
+    path, shas = make_repo(
+        "shop",
+        [Change(hours=99, message="Begin", files={"services.yaml": "stock: [stock/]\n", "stock/a.py": "1\n"}), CULPRIT],
+    )
+    told = f"What to do on '{ERROR}'"
+    wiki, _ = make_repo("handbook", [Change(hours=5, message=told, files={"stock/alerts.md": f"{ERROR}: restart\n"})])
+    event = ChangeEvent(kind="deploy", at=NOON - timedelta(minutes=20), service="stock", sha=shas[1])
+    ranker = Ranker([open_history(repo, home=home) for repo in (path, wiki)])
+
+    assert ranker.rank(INCIDENT, events=[event]).culprits[0].commit.sha == shas[1]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "remarks"),
     [
