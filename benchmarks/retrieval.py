@@ -148,14 +148,15 @@ def print_answers(points: Sequence[Mapping[str, float]], chosen: Mapping[str, fl
     """How right answers are, by how many questions are answered."""
     print(
         "\nanswers: share of questions answered, of those first right and one of five right; share answered of the same questions"
-        "\nwith their right documents taken out; share right if every second question is such a one"
+        "\nwith their right documents taken out, and with all of those documents' folders; share right if every second question has"
+        "\nits right documents taken out"
     )
-    print(f"{'':2}{'from':>8}{'answered':>10}{'first':>8}{'five':>8}{'taken out':>11}{'mixed':>8}")
+    print(f"{'':2}{'from':>8}{'answered':>10}{'first':>8}{'five':>8}{'taken out':>11}{'folders out':>13}{'mixed':>8}")
     for number, at in enumerate((*points, chosen)):
         mark = "* in use" if number == len(points) else ""
         print(
             f"{'':2}{at['threshold']:8.3f}{at['coverage']:10.3f}{at['first']:8.3f}{at['five']:8.3f}{at['false']:11.3f}"
-            f"{at['mixed']:8.3f}  {mark}".rstrip()
+            f"{at['strangers']:13.3f}{at['mixed']:8.3f}  {mark}".rstrip()
         )
 
 

@@ -45,6 +45,8 @@ class Surety:
     five: bool
     #: The score of what came first when no right answer was there to be found.
     without: float
+    #: The same when nothing that lies in the right answers' outermost folders was: nothing on the system that the question is about.
+    strangers: float
 
 
 def names(doc_id: str) -> frozenset[str]:
@@ -119,7 +121,8 @@ def point(sureties: Sequence[Surety], threshold: float) -> dict[str, float]:
     Returns:
         coverage: share answered of the questions that have an answer. first, five: of those answered, the share whose first
         document, or one of whose first five, is right. false: share answered of the same questions with nothing right there
-        to be found. mixed: share right (first five) of all that is answered, if every second question has no answer.
+        to be found. strangers: the same with nothing there of what lies in the right documents' folders. mixed: share right (first
+        five) of all that is answered, if every second question has no answer.
     """
     answered = [item for item in sureties if item.score >= threshold]
     false = sum(item.without >= threshold for item in sureties)
@@ -130,6 +133,7 @@ def point(sureties: Sequence[Surety], threshold: float) -> dict[str, float]:
         "first": sum(item.first for item in answered) / len(answered) if answered else 1.0,
         "five": five / len(answered) if answered else 1.0,
         "false": false / len(sureties),
+        "strangers": sum(item.strangers >= threshold for item in sureties) / len(sureties),
         "mixed": five / (len(answered) + false) if answered else 1.0,
     }
 

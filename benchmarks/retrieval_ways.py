@@ -105,31 +105,53 @@ class Timeless:
         return getattr(self._index, name)
 
 
+#: How many times as many pieces are listed where whole folders are hidden: most of a list may be theirs.
+_FOLDER_DEPTH = 12
+
+
 @dataclass(frozen=True, kw_only=True)
 class Without:
     """An index in which some documents are not: what a question finds to which there is no answer."""
 
     index: VectorIndex
+    #: By any of their `names`.
     hidden: frozenset[str]
+    #: Outermost folders that are hidden as a whole.
+    folders: frozenset[str] = frozenset()
 
     def search(self, views: Sequence[View], scope: Scope, *, limit: int = DEPTH) -> list[list[Seen]]:
         """As the index does, the hidden documents' places taken by the next ones."""
-        lists = self.index.search(views, scope, limit=2 * limit)
-        return [[item for item in found if self.hidden.isdisjoint(names(item.doc_id))][:limit] for found in lists]
+        lists = self.index.search(views, scope, limit=(_FOLDER_DEPTH if self.folders else 2) * limit)
+        return [[item for item in found if not self._hides(item.doc_id)][:limit] for found in lists]
+
+    def at_places(self, places: Sequence[str], scope: Scope) -> list[Chunk]:
+        """As the index does, without the hidden: no rule brings one back."""
+        return [page for page in self.index.at_places(places, scope) if not self._hides(page.doc_id)]
+
+    def _hides(self, doc_id: str) -> bool:
+        told = names(doc_id)
+        return not self.hidden.isdisjoint(told) or any(_outermost(name) in self.folders for name in told)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.index, name)
 
 
 def surety(index: VectorIndex, embedder: Embedder, query: Query) -> Surety:
-    """How sure ours is of a question, with its right answers there and without."""
+    """How sure ours is of a question, with its right answers there, without them, and without all that lies in their folders."""
     found = Retriever(index, embedder).look(query.text, limit=TOP)
-    left: Any = Without(index=index, hidden=query.relevant)
-    others = Retriever(left, embedder).look(query.text, limit=1)
+    page: Any = Without(index=index, hidden=query.relevant)
+    project: Any = replace(page, folders=frozenset(map(_outermost, query.relevant)))
+    left, strangers = (
+        _probability(Retriever(lacking, embedder).look(query.text, limit=1), embedder) for lacking in (page, project)
+    )
     first, five, _, _ = measures([str(item.evidence.doc_id) for item in found], query.relevant)
     return Surety(
-        score=_probability(found, embedder), first=first > 0, five=five > 0, without=_probability(others, embedder)
+        score=_probability(found, embedder), first=first > 0, five=five > 0, without=left, strangers=strangers
     )
+
+
+def _outermost(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _probability(found: Sequence[Found], embedder: Embedder) -> float:

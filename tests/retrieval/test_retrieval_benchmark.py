@@ -20,6 +20,7 @@ from benchmarks.retrieval_ways import STAGES, Remembering, Staged, Without, ours
 from core.access import PUBLIC
 from retrieval.chunk import Scope, View
 from retrieval.index import EdgeIndex
+from retrieval.places import place_keys
 from retrieval.sparse import encode_query
 
 DISK, POD, QUEUE = "runbooks/DiskFull.md", "runbooks/KubePodCrashLooping.md", "wikis/Queue.md"
@@ -80,15 +81,18 @@ def test_ways_are_compared_question_by_question():
 def test_answers_are_counted_from_a_threshold_on():
     """Coverage of all questions, precision of those answered, and what is answered that has no answer."""
     sureties = [
-        Surety(score=0.9, first=True, five=True, without=0.5),
-        Surety(score=0.7, first=False, five=True, without=0.6),
-        Surety(score=0.6, first=True, five=True, without=0.1),
-        Surety(score=0.2, first=False, five=False, without=0.1),
+        Surety(score=0.9, first=True, five=True, without=0.5, strangers=0.1),
+        Surety(score=0.7, first=False, five=True, without=0.6, strangers=0.6),
+        Surety(score=0.6, first=True, five=True, without=0.1, strangers=0.1),
+        Surety(score=0.2, first=False, five=False, without=0.1, strangers=0.1),
     ]
 
     told = {key: round(value, 3) for key, value in point(sureties, 0.6).items()}
 
-    assert told == {"threshold": 0.6, "coverage": 0.75, "first": 0.667, "five": 1.0, "false": 0.25, "mixed": 0.75}
+    assert told == {
+        **{"threshold": 0.6, "coverage": 0.75, "first": 0.667, "five": 1.0},
+        **{"false": 0.25, "strangers": 0.25, "mixed": 0.75},
+    }
     assert [at["coverage"] for at in curve(sureties)] == [0.5, 0.75, 0.75, 1.0, 1.0, 1.0]
 
 
@@ -100,6 +104,26 @@ def test_a_hidden_document_is_not_found_and_the_next_takes_its_place(edge: EdgeI
     lists = left.search(views, Scope(audience=PUBLIC), limit=2)
 
     assert ([sorted(item.doc_id for item in found) for found in lists], left.count()) == ([[POD, QUEUE]], 4)
+
+
+def test_a_hidden_folder_hides_all_that_lies_in_it(edge: EdgeIndex):
+    """Only what lies elsewhere is found, however deep it stands in the lists."""
+    views = [View(by="words", vector=encode_query("the disk and its logs and the queue"))]
+    left = Without(index=edge, hidden=frozenset(), folders=frozenset({"runbooks"}))
+
+    (found,) = left.search(views, Scope(audience=PUBLIC), limit=1)
+
+    assert [item.doc_id for item in found] == [QUEUE]
+
+
+def test_a_rule_does_not_bring_a_hidden_page_back(edge: EdgeIndex):
+    """The page that a rule names is not there either."""
+    fill(edge, piece(DISK, "The disk is full", url="https://runbooks.example/DiskFull"))
+    places = place_keys("https://runbooks.example/DiskFull")
+    left = Without(index=edge, hidden=frozenset({"DiskFull"}))
+
+    assert [page.doc_id for page in edge.at_places(places, Scope(audience=PUBLIC))] == [DISK]
+    assert left.at_places(places, Scope(audience=PUBLIC)) == []
 
 
 def test_all_stages_together_are_the_search_itself(edge: EdgeIndex):
