@@ -6,6 +6,8 @@ Does not: read or write what the store holds (`store.py`).
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import StoreError
+
+#: Seconds that a connection waits for another's lock on a SQLite file.
+_WAIT_S = 30.0
 
 
 def open_database(url: str) -> sa.Engine:
@@ -80,18 +85,33 @@ def open_engine(url: str) -> sa.Engine:
         return sa.create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=40)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = sa.create_engine(parsed, connect_args={"timeout": _WAIT_S, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
     def _durable(connection: Any, _record: Any) -> None:
         # Take the write lock when a transaction begins to write: a deferred one may fail half-way instead of waiting.
         connection.isolation_level = "IMMEDIATE"
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
+        _write_ahead(cursor)
         cursor.close()
 
     return engine
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch a file to writing ahead, which it then keeps. The busy timeout does not cover this one lock, so we wait ourselves."""
+    end = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def reason(error: BaseException) -> str:

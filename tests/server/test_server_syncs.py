@@ -26,11 +26,14 @@ class _EndlessService:
         from starlette.responses import JSONResponse
         from starlette.routing import Route
 
-        def answer(_request: Any) -> JSONResponse:
+        def incidents(_request: Any) -> JSONResponse:
             self.asked.set()
             return JSONResponse({"incidents": [{}], "more": not self.let_go.wait(1)})
 
-        return Starlette(routes=[Route("/{path:path}", answer)])
+        def teams(_request: Any) -> JSONResponse:
+            return JSONResponse({"teams": [], "more": False})
+
+        return Starlette(routes=[Route("/teams", teams), Route("/{path:path}", incidents)])
 
 
 def test_a_page_is_closed_while_a_service_is_still_being_read(tmp_path: Path):

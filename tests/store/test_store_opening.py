@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import Timer
 
 import pytest
 import sqlalchemy as sa
@@ -43,6 +45,21 @@ def test_a_commit_is_on_disk_before_it_is_acknowledged(store):
         }
 
     assert answers == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 30000, "foreign_keys": 1}
+
+
+def test_a_new_file_is_waited_for_while_another_writes_it(tmp_path):
+    """SQLite itself would refuse at once: what switches a file to writing ahead does not wait for a lock."""
+    file = tmp_path / "rundown.sqlite"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE others (a)")
+    other.execute("BEGIN IMMEDIATE")
+    Timer(0.5, other.execute, ["COMMIT"]).start()
+
+    store = open_store(f"sqlite:///{file}")
+
+    assert store.inbox_counts() == {}
+    store.close()
+    other.close()
 
 
 def test_an_accepted_request_survives_a_kill(sqlite_url):
