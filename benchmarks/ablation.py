@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, place_of, scores
 from core.errors import RundownError
+from ranking import reasons
 from ranking.evaluation import Evaluation, Outcome, paired_difference
 from ranking.history import History, open_histories
 from ranking.labels.cases import read_labelled, with_whole_ids
@@ -38,19 +39,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "words of the message": ("words_place", "subject", "name_message"),
     "paths": ("paths", "file", "folder"),
     "what a file's other commits say": ("path_history",),
-    "which repository": ("repo_named", "repo_history"),
-    "time": (
-        "recent",
-        "recent_brief",
-        "within_hour",
-        "within_hour_by_days",
-        "newer_in_repo",
-        "newer_in_repo_by_days",
-        "unmerged",
-    ),
+    "which repository": reasons.GROUPS["repository"],
+    "time": reasons.GROUPS["time"],
     "kind and size of change": ("files",),  # and every kind_…
-    "owners": ("owns_files",),
-    "past culprits in the same place": ("reverts_here", "culprits_here"),
+    "owners": reasons.GROUPS["owner"],
+    "past culprits in the same place": reasons.GROUPS["history"],
     "what came after it": ("already_reverted", "changed_again", "repaired_since", "named_since"),
 }
 METRICS = ("top1", "top5", "mrr")

@@ -95,7 +95,12 @@ def cut(title: str, text: str, *, max_wordpieces: int = MAX_WORDPIECES) -> list[
     for section, blocks in _sections(title, text):
         sized = [part for block in blocks for part in _fit(block, max_wordpieces)]
         pieces += [Piece(section=section, text=packed) for packed in _pack(sized, max_wordpieces)]
-    return pieces or [Piece(section=(), text=text.strip()) for _ in range(1) if text.strip()]
+    return pieces or whole(text)
+
+
+def whole(text: str) -> list[Piece]:
+    """A text of which no section gave a piece, as the one it is; none of a blank text."""
+    return [Piece(section=(), text=text.strip())] if text.strip() else []
 
 
 def sections(title: str, text: str) -> Iterator[tuple[tuple[str, ...], str]]:

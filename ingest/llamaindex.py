@@ -15,7 +15,7 @@ from typing import Any
 from core.errors import DocumentError
 from core.model import Document, Tier
 from core.named import build_named
-from ingest.chunking import VERSION, Piece, cut, sections
+from ingest.chunking import VERSION, Piece, cut, sections, whole
 from ingest.concealed import seen_markdown
 from ingest.postmortem import as_time
 from ingest.sources import NOTHING, Held, Listed, Skipped
@@ -118,7 +118,7 @@ class LlamaIndexCutter:
             for part in self._split(title, body)
             if part.strip()
         ]
-        return pieces or [Piece(section=(), text=text.strip()) for _ in range(1) if text.strip()]
+        return pieces or whole(text)
 
     def _split(self, title: str, body: str) -> list[str]:
         from llama_index.core.schema import Document as LlamaDocument

@@ -266,7 +266,8 @@ def _changed_lines(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
     hunks = {index: _best_hunk(found, weights, mean) for index, found in lines.items()}
     shares = _shares(measurer, [score for score, _, _ in hunks.values()])
     for (index, (_, path, words)), share in zip(hunks.items(), shares, strict=True):
-        table.put("hunk", index, share, f"{path}\n{measurer.shared(words, weights)}")
+        if share > 0:
+            table.put("hunk", index, share, f"{path}\n{measurer.shared(words, weights)}")
     for index, found in lines.items():
         table.put("overlap", index, _overlap(weights, measurer.messages[index].whole, found.whole))
     together = Bm25([measurer.messages[index].whole + found.whole for index, found in lines.items()])

@@ -8,6 +8,7 @@ Does not: know what a switch was set to, or look at a switch at the incident's t
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import time
 from collections import Counter
@@ -66,9 +67,13 @@ class Switch:
 
         Told with its folder it may lack its ending, as tools name what they make of a file.
         """
+        return any(_is_file(f"/{change.path}", end) for change in commit.files for end in self._ends)
+
+    @functools.cached_property
+    def _ends(self) -> tuple[str, ...]:
         whole = without_value(self.name)
-        ends = [f"/{path}" for path in {word.strip("/") for word in (whole, *whole.split())} if re.search("[./]", path)]
-        return any(_is_file(f"/{change.path}", end) for change in commit.files for end in ends)
+        paths = dict.fromkeys(word.strip("/") for word in (whole, *whole.split()))
+        return tuple(f"/{path}" for path in paths if re.search("[./]", path))
 
     def known_to(self, text: str) -> bool:
         """Whether a lower-case text holds the name, however it is spelt."""

@@ -121,8 +121,13 @@ def kinds(commit: Commit) -> frozenset[str]:
 
 def never_runs(commit: Commit) -> str:
     """What all of its files are, in words, where a deploy brings nothing of them to production; empty where it may bring any."""
-    found = dict.fromkeys(_idle(change.path) for change in commit.files)
-    return " and ".join(found) if all(found) else ""
+    found: dict[str, None] = {}
+    for change in commit.files:
+        what = _idle(change.path)
+        if not what:
+            return ""
+        found[what] = None
+    return " and ".join(found)
 
 
 def _idle(path: str) -> str:

@@ -59,10 +59,12 @@ def onset(measurer: Measurer) -> None:
     """Which came clearly after the trouble had begun, where the incident's words say when it did."""
     table, question = measurer.table, measurer.question
     began = told_onset(question.text, question.moment)
-    for index, commit in enumerate(table.commits if began else ()):
+    if began is None:
+        return
+    for index, commit in enumerate(table.commits):
         # One that had not come at all by the incident's time came no earlier than it was made.
         came = (question.around.since(commit) if question.around else landed_at(commit)) or commit.committed_at
-        hours = (came - began).total_seconds() / 3600 if began else 0.0
+        hours = (came - began).total_seconds() / 3600
         if hours > _CLEARLY:
             table.put("after_onset", index, 1.0, f"{hours:.6f}")
 
@@ -89,9 +91,10 @@ def services(measurer: Measurer) -> None:
 def deploys(measurer: Measurer) -> None:
     """How each stood at the incident's time, by the deploys that were told."""
     table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
+    told = around is not None and bool(around.deploys.repos)
     for index, commit in enumerate(table.commits if around else ()):
         standing = around.deploys.standing(commit) if around else None
-        idle = never_runs(commit) if around and around.deploys.repos else ""
+        idle = never_runs(commit) if told else ""
         if idle:
             table.put("never_runs", index, 1.0, idle)
         changed = (standing.live_at or standing.rolled_back_at) if standing else None
@@ -103,8 +106,8 @@ def deploys(measurer: Measurer) -> None:
 def remarks(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
     """Which candidates changed nothing but comments, where deploys were told: none makes them matter."""
     around = measurer.question.around
-    for index, found in lines.items():
-        if around and around.deploys.repos and found.only_comments:
+    for index, found in lines.items() if around and around.deploys.repos else ():
+        if found.only_comments:
             measurer.table.put("never_runs", index, 1.0, "comments")
 
 

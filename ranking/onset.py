@@ -254,10 +254,10 @@ def _instant(match: re.Match[str], moment: datetime) -> datetime | None:
         return _at_clock(times, zone, moment) if zone else None
     # The day is the writer's, wherever that is; the clock's zone is told, or is the writer's.
     read = [
-        datetime.combine(date, time_, timezone(timedelta(hours=hours)))
+        datetime.combine(date_, time_, timezone(timedelta(hours=hours)))
         for writer in _LIVED_AT
-        for date in [_date(day, (moment + timedelta(hours=writer)).date())]
-        if date is not None
+        for date_ in [_date(day, (moment + timedelta(hours=writer)).date())]
+        if date_ is not None
         for time_ in times
         for hours in (_hours_east(zone) if zone else ((writer,) if _relative(day) else (_WEST,)))
     ]
@@ -371,7 +371,7 @@ def _first_of_row(match: re.Match[str], moment: datetime) -> datetime | None:
     if count < 2:
         return None
     if unit[0] == "w":
-        return moment - timedelta(weeks=count - 1) + timedelta(days=6) if count > 1 else None
+        return moment - timedelta(weeks=count - 1) + timedelta(days=6)
     # The same job may fail early in one night and late in the next; a day is a whole day.
     return moment - timedelta(days=count - 1) + timedelta(hours=12 if unit[0] == "n" else 23)
 

@@ -21,7 +21,8 @@ _LEAST = 0.15
 #: Places among the candidates compared that are worth telling.
 _CLOSE = 5
 
-_GROUPS: dict[str, tuple[str, ...]] = {
+#: Features that are told in one sentence.
+GROUPS: dict[str, tuple[str, ...]] = {
     "names": ("file", "phrase", "name_lines", "name_message", "folder"),
     "words": ("words_place", "subject", "paths", "message_and_lines"),
     "lines": ("hunk",),
@@ -78,7 +79,7 @@ def explain(
         moment: the incident's time.
     """
     found: list[Reason] = []
-    for group, features in (*_GROUPS.items(), *((f"kind_{kind}", (f"kind_{kind}",)) for kind in _KINDS)):
+    for group, features in (*GROUPS.items(), *((f"kind_{kind}", (f"kind_{kind}",)) for kind in _KINDS)):
         worth = sum(
             weights.get(feature, 0.0) * (table.columns[feature][index] - means[feature])
             for feature in features
@@ -119,7 +120,7 @@ def _sentence(group: str, table: Table, index: int, moment: datetime, worth: flo
 
 
 def _names(table: Table, index: int, moment: datetime, worth: float) -> str:
-    notes = {feature: table.notes.get((feature, index)) for feature in _GROUPS["names"]}
+    notes = {feature: table.notes.get((feature, index)) for feature in GROUPS["names"]}
     if worth < 0:
         return ""
     if notes["file"]:
@@ -151,9 +152,7 @@ def _neighbours(table: Table, index: int, moment: datetime, worth: float) -> str
 
 
 def _meaning(table: Table, index: int, moment: datetime, worth: float) -> str:
-    told = [
-        table.notes[feature, index].split("\n") for feature in _GROUPS["meaning"] if (feature, index) in table.notes
-    ]
+    told = [table.notes[feature, index].split("\n") for feature in GROUPS["meaning"] if (feature, index) in table.notes]
     place, among = min(((int(place), among) for place, among in told), default=(_CLOSE + 1, ""))
     if worth <= 0 or place > _CLOSE or among == "1":
         return ""

@@ -19,7 +19,7 @@ from core.access import PUBLIC, Audience
 from core.model import Evidence, Tier
 from core.named import build_named
 from retrieval.chunk import Chunk, Scope, allows, is_piece_id
-from retrieval.retriever import CONSIDERED, Found, Retriever, evidence_of
+from retrieval.retriever import CONSIDERED, Found, Retriever, evidence_of, never_rising
 from retrieval.signals import fold_alike
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class LlamaIndexRetriever(Retriever):
         if unrated:
             search.rate(self._own.rate(text, unrated, service=service, scope=scope))
         found = [self._placed(search.rated[chunk.source, chunk.doc_id], chunk) for chunk in pieces]
-        return _never_rising(fold_alike(found, limit) if fold else found[:limit])
+        return never_rising(fold_alike(found, limit) if fold else found[:limit])
 
     def _ask(self, text: str, search: _Search) -> list[str]:
         token = _UNDER_WAY.set(search)
@@ -141,15 +141,6 @@ class LlamaIndexRetriever(Retriever):
 
     def _placed(self, rated: Found, chunk: Chunk) -> Found:
         return replace(rated, evidence=evidence_of(chunk, rated.evidence.score), placed_by=self._name)
-
-
-def _never_rising(found: Sequence[Found]) -> list[Found]:
-    """What stands behind another is at most as likely to answer, as in our own lists."""
-    told: list[Found] = []
-    for item in found:
-        score = min(item.evidence.score, told[-1].evidence.score) if told else item.evidence.score
-        told.append(replace(item, evidence=replace(item.evidence, score=score)))
-    return told
 
 
 def build_retriever(settings: Settings, look: Look) -> Any:

@@ -145,7 +145,7 @@ class Retriever:
         # What cannot be among those told needs no evidence, and no vector read for it.
         most = None if fold else limit if self._reranker is None else max(limit, RERANKED)
         found = self._looked_at_again(text, self._as_found(views, weighed[:most]))
-        return self._told(question, fold_alike(found, limit) if fold else found[:limit])
+        return never_rising(self._told(question, fold_alike(found, limit) if fold else found[:limit]))
 
     def rate(self, text: str, pieces: Sequence[Chunk], *, service: str | None, scope: Scope) -> list[Found]:
         """What the ways of looking say of pieces that something else found, in the order given: one that none of them lists is
@@ -165,7 +165,7 @@ class Retriever:
             read.append((replace(listed.get(silence.key, silence), piece=chunk.id), chunk))
         read = self._side_by_side(question, views, read)
         found = self._as_found(views, self._weighed(read, scope.before))
-        told = {item.evidence.id: self._told(question, [item])[0] for item in found}
+        told = {item.evidence.id: item for item in self._told(question, found)}
         return [told[chunk.id] for chunk in pieces]
 
     def sections(
@@ -316,7 +316,7 @@ class Retriever:
         return [*(first[place] for place in order), *found[RERANKED:]]
 
     def _told(self, question: Question, found: Sequence[Found]) -> list[Found]:
-        """With the names in common, and as score the probability that each answers, which never rises down the list."""
+        """With the names in common, and as score the probability that each answers."""
         names, told = identifiers(question.text), list[Found]()
         for item in found:
             evidence = item.evidence
@@ -326,8 +326,7 @@ class Retriever:
             related = is_related(item.closeness, self._embedder.floor, shared)
             # Among a handful of documents a stranger stands out too: it is no answer for that.
             probability = probability if related else min(probability, ANSWERS / 2)
-            score = min(probability, told[-1].evidence.score) if told else probability
-            told.append(replace(item, evidence=replace(evidence, score=score), shared=shared, related=related))
+            told.append(replace(item, evidence=replace(evidence, score=probability), shared=shared, related=related))
         return told
 
     def _weighed(self, read: Sequence[tuple[Standing, Chunk]], now: datetime | None) -> list[_Weighed]:
@@ -373,6 +372,15 @@ class _Weighed:
     standing: Standing
     chunk: Chunk
     signals: tuple[Signal, ...]
+
+
+def never_rising(found: Sequence[Found]) -> list[Found]:
+    """What stands behind another is told to be at most as likely to answer."""
+    told: list[Found] = []
+    for item in found:
+        rises = bool(told) and item.evidence.score > told[-1].evidence.score
+        told.append(replace(item, evidence=replace(item.evidence, score=told[-1].evidence.score)) if rises else item)
+    return told
 
 
 def _by_words(text: str, label: str) -> list[View]:

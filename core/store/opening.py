@@ -7,7 +7,6 @@ Does not: read or write what the store holds (`store.py`).
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,16 +101,11 @@ def open_engine(url: str) -> sa.Engine:
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
     """Switch a file to writing ahead, which it then keeps. The busy timeout does not cover this one lock, so we wait ourselves."""
-    end = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
+    locked = retry_if_exception(lambda error: isinstance(error, sqlite3.OperationalError) and "locked" in str(error))
+    waiting = Retrying(retry=locked, wait=wait_fixed(0.02), stop=stop_after_delay(_WAIT_S), reraise=True)
+    waiting(cursor.execute, "PRAGMA journal_mode=WAL")
 
 
 def reason(error: BaseException) -> str:
