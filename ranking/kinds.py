@@ -7,7 +7,7 @@ Does not: read the diff, or judge whether the kind makes it a suspect; that is w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from core.model import Commit
 
@@ -114,17 +114,43 @@ _DASHBOARD = re.compile(
 )
 
 
+#: What an incident says that is about such a file itself: then it may be what failed.
+_SPOKEN = {
+    "tests": re.compile(
+        r"tests?\b|\btest_|\btest(ing|cases?)\b|\bCI\b|\b(jenkins|zuul|travis|circleci|gates?|gating|tox|pipelines?|builds?)\b",
+        re.IGNORECASE,
+    ),
+    "documentation": re.compile(
+        r"\b(docs?|documentation|readme|man(ual)? ?pages?|manuals?|help pages?|links?)\b", re.IGNORECASE
+    ),
+    "checks": re.compile(
+        r"\b(lint\w*|checks?|format\w*|CI|jenkins|zuul|travis|circleci|gates?|gating|tox|flake8|pep8|pipelines?|builds?|merges?|hooks?)\b",
+        re.IGNORECASE,
+    ),
+    "dashboards": re.compile(r"\b(dashboards?|grafana|panels?|graphs?|charts?)\b", re.IGNORECASE),
+}
+
+
 def kinds(commit: Commit) -> frozenset[str]:
     """The kinds of change a commit is; see `KINDS`."""
     return frozenset(kind for kind, applies in _RULES.items() if applies(commit))
 
 
-def never_runs(commit: Commit) -> str:
-    """What all of its files are, in words, where a deploy brings nothing of them to production; empty where it may bring any."""
+def spoken_of(text: str) -> frozenset[str]:
+    """Which of the things that never run an incident's words speak of."""
+    return frozenset(what for what, pattern in _SPOKEN.items() if pattern.search(text))
+
+
+def never_runs(commit: Commit, spoken: Collection[str] = ()) -> str:
+    """What all of its files are, in words, where a deploy brings nothing of them to production; empty where it may bring any.
+
+    Args:
+        spoken: what the incident itself speaks of (`spoken_of`), so that it may be what failed: of such a commit nothing is said.
+    """
     found: dict[str, None] = {}
     for change in commit.files:
         what = _idle(change.path)
-        if not what:
+        if not what or what in spoken:
             return ""
         found[what] = None
     return " and ".join(found)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from ranking.kinds import never_runs
+from ranking.kinds import never_runs, spoken_of
 from ranking.lexicon import Lines
 from ranking.onset import told_onset
 from ranking.surroundings import landed_at
@@ -19,6 +19,8 @@ from ranking.surroundings import landed_at
 if TYPE_CHECKING:
     from ranking.features import Measurer
 
+#: What deploys and switches tell of a candidate.
+CHANGED = ("went_live", "in_last_deploy", "not_live", "rolled_back", "switched")
 #: What knowing a switch's name in a changed line is worth beside having brought it: the lines around a change are read too.
 _IN_LINES = 0.5
 #: Behind the hours, in a note on a deploy that may not have brought the commit.
@@ -27,6 +29,18 @@ _STRANGE = "\nanother service"
 _NEAR = 0.25
 #: How much later than the trouble, in hours, something must have come to be clearly after it: clocks differ, deploys take time.
 _CLEARLY = 0.25
+
+
+def told(columns: Mapping[str, Collection[float]]) -> bool:
+    """Whether the affected service, or what went live or was switched, is known of any of the candidates of these columns."""
+    return any(any(columns[feature]) for feature in ("service", "foreign_service", *CHANGED) if feature in columns)
+
+
+def times_told(measurer: Measurer) -> None:
+    """How recent each is, once more where `told`: an alert's time is when the trouble began, a repair's is not."""
+    columns = measurer.table.columns
+    if told(columns):
+        columns["recent_told"] = list(columns["recent"])
 
 
 def times(measurer: Measurer) -> None:
@@ -91,16 +105,25 @@ def services(measurer: Measurer) -> None:
 def deploys(measurer: Measurer) -> None:
     """How each stood at the incident's time, by the deploys that were told."""
     table, moment, around = measurer.table, measurer.question.moment, measurer.question.around
-    told = around is not None and bool(around.deploys.repos)
     for index, commit in enumerate(table.commits if around else ()):
         standing = around.deploys.standing(commit) if around else None
-        idle = never_runs(commit) if told else ""
-        if idle:
-            table.put("never_runs", index, 1.0, idle)
         changed = (standing.live_at or standing.rolled_back_at) if standing else None
         hours = (moment - changed).total_seconds() / 3600 if changed else 0.0
         for feature, value in (standing.features(moment) if standing else {}).items():
             table.put(feature, index, value, f"{hours:.6f}{'' if standing and standing.placed else _STRANGE}")
+
+
+def idle(measurer: Measurer) -> None:
+    """Which candidates hold nothing that runs in production, for a page that does not speak of such things.
+
+    A project's own history finds defects in tests and documentation as well.
+    """
+    question = measurer.question
+    spoken = spoken_of(question.text)
+    for index, commit in enumerate(measurer.table.commits if question.by_days else ()):
+        what = never_runs(commit, spoken)
+        if what:
+            measurer.table.put("never_runs", index, 1.0, what)
 
 
 def remarks(measurer: Measurer, lines: Mapping[int, Lines]) -> None:

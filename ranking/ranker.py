@@ -274,7 +274,7 @@ class Ranker:
         commits, table = survey.commits, survey.table
         if not commits:
             return (), Confidence.INCONCLUSIVE, []
-        by_features = scorer.scores(table, self._weighing.all)
+        by_features = scorer.scores(table, self._weighing.of(table.columns))
         found, votes, problems = self._voted(survey, by_features)
         # Whoever asks about the last so many commits knows that one of them did it; a page knows nothing.
         some = 1 - scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.by_days else 1.0
@@ -312,7 +312,7 @@ class Ranker:
         return measurer.table, gaps
 
     def _best(self, table: Table, count: int) -> list[int]:
-        found = scorer.scores(table, self._weighing.all)
+        found = scorer.scores(table, self._weighing.of(table.columns))
         return sorted(range(len(found)), key=lambda index: -found[index])[:count]
 
     def _voted(self, survey: Survey, found: list[float]) -> tuple[list[float], dict[int, float], list[str]]:
@@ -338,7 +338,8 @@ class Ranker:
             # Beside itself it has nothing. It is told beside a commit that has nothing, and is as old.
             means = {feature: min(0.0, mean) for feature, mean in means.items()}
         moment = survey.incident.created_at
-        found = {index: explain(table, index, self._weighing.all, means, moment) for index in indexes}
+        weights = self._weighing.of(table.columns)
+        found = {index: explain(table, index, weights, means, moment) for index in indexes}
         mean = sum(votes.values()) / len(votes) if votes else 0.0
         for index, share in votes.items():
             worth = round(self._weighing.model_weight * (share - mean), 3)

@@ -37,6 +37,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "time": (
         "recent",
         "recent_brief",
+        "recent_told",
         "within_hour",
         "within_hour_by_days",
         "newer_in_repo",
@@ -193,7 +194,7 @@ def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 def _idle(table: Table, index: int, moment: datetime, worth: float) -> str:
     what = table.notes.get(("never_runs", index))
-    return f"changes only {what}, which no deploy runs" if worth < 0 and what else ""
+    return f"changes only {what}, which nothing runs in production" if worth < 0 and what else ""
 
 
 def _onset(table: Table, index: int, moment: datetime, worth: float) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import UsageError
 from core.model import Confidence
 from ranking.features import Table
+from ranking.live import CHANGED, told
 
 #: What ships with Rundown.
 SHIPPED = Path(__file__).parent / "weights.json"
@@ -30,8 +31,6 @@ LIKELY_FROM, POSSIBLE_FROM = 0.6, 0.2
 _LINK_OVERLAP = 0.1
 #: Its service alone is no link: so are dozens of commits. Having gone live there within hours (1 / (1 + 9 hours)) is.
 _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
-#: What deploys and switches tell of a candidate.
-_LIVE = ("went_live", "in_last_deploy", "not_live", "rolled_back", "switched")
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
 
@@ -44,8 +43,11 @@ class Weighing(BaseModel):
     release: str
     #: Fitted to incidents whose culprit is known.
     weights: dict[str, float]
-    #: Set by hand, because no label has them; why, in `learning/LOG.md`.
+    #: Set by hand, because no public label has them; why, in `learning/LOG.md`.
     by_hand: dict[str, float] = Field(default_factory=dict)
+    #: What the fitted ones count where the affected service, or what went live and was switched, is known: the time of a public
+    #: label's incident is that of its repair, so they lean on words; where it is known what changed before a page, words say less.
+    told_share: float = Field(default=1.0, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     #: How much one unit of a large model's log-probability counts in a score.
     model_weight: float = 0.5
@@ -56,10 +58,14 @@ class Weighing(BaseModel):
     #: What the weights were fitted to and how well they did, for people.
     notes: dict[str, object] = Field(default_factory=dict)
 
-    @functools.cached_property
-    def all(self) -> dict[str, float]:
-        """The weight of every feature."""
-        return {**self.weights, **self.by_hand}
+    def share(self, columns: Mapping[str, Collection[float]]) -> float:
+        """What the fitted weights count for candidates of these columns: 1, or `told_share`."""
+        return self.told_share if told(columns) else 1.0
+
+    def of(self, columns: Mapping[str, Collection[float]]) -> dict[str, float]:
+        """The weight of every feature for candidates of these columns."""
+        share = self.share(columns)
+        return {**{feature: share * weight for feature, weight in self.weights.items()}, **self.by_hand}
 
     @functools.cached_property
     def all_doubt(self) -> dict[str, float]:
@@ -138,7 +144,7 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
 def _settled(table: Table) -> float:
     foreign = table.columns.get("foreign_service", ())
     near = [index for index in range(len(table.columns.get("recent", ()))) if not (foreign and foreign[index])]
-    told = [table.columns[name] for name in _LIVE if name in table.columns]
+    told = [table.columns[name] for name in CHANGED if name in table.columns]
     if not any(column[index] for column in told for index in near):
         return 0.0
     fresh = [table.columns[name] for name in ("went_live", "switched") if name in table.columns]

@@ -91,11 +91,15 @@ class Measured:
         found: NDArray[np.float64] = self.matrix(list(weights)) @ np.array(list(weights.values()))
         return found
 
-    def order(self, weights: Mapping[str, float]) -> list[int]:
+    def scored(self, weighing: Weighing) -> NDArray[np.float64]:
+        """Each candidate's score, as `Ranker.rank` would have it."""
+        return self.scores(weighing.of(self.columns))
+
+    def order(self, weighing: Weighing) -> list[int]:
         """The candidates' indexes, best first."""
         import numpy as np
 
-        found: list[int] = np.argsort(-self.scores(weights), kind="stable").tolist()
+        found: list[int] = np.argsort(-self.scored(weighing), kind="stable").tolist()
         return found
 
 
@@ -304,6 +308,7 @@ def fit(
         temperature=temperature,
         model_weight=shipped.model_weight,
         doubt=shipped.doubt,
+        told_share=shipped.told_share,
         doubt_by_hand=shipped.doubt_by_hand,
         notes={**notes, "fitted": held} if notes else {},
     )
@@ -323,8 +328,9 @@ def _chosen(usable: Sequence[Measured], shipped: Weighing) -> tuple[float, float
         scored = []
         for fold in range(_FOLDS):
             start, end = len(usable) * fold // _FOLDS, len(usable) * (fold + 1) // _FOLDS
-            weights = {**_weights((*usable[:start], *usable[end:]), shipped, ridge), **shipped.by_hand}
-            scored += [one.scores(weights) for one in usable[start:end]]
+            weights = _weights((*usable[:start], *usable[end:]), shipped, ridge)
+            weighing = shipped.model_copy(update={"weights": weights})
+            scored += [one.scored(weighing) for one in usable[start:end]]
         warmth = fit_temperature(scored, rows)
         right = [scorer.chances(found.tolist(), warmth)[row] for found, row in zip(scored, rows, strict=True)]
         return round(warmth, 3), np.log(np.maximum(right, 1e-300))
@@ -349,7 +355,7 @@ def _weights(measured: Sequence[Measured], shipped: Weighing, ridge: float) -> d
     features = list(shipped.weights)
     lessons = [
         Lesson(
-            features=one.matrix(features),
+            features=shipped.share(one.columns) * one.matrix(features),
             culprit=row,
             weight=1 / len(one.rows),
             offset=one.scores(shipped.by_hand),
@@ -372,7 +378,7 @@ def _outcome(one: Measured, weighing: Weighing) -> Outcome:
     caused = bool(one.case.culprits)
     if not one.shas:
         return Outcome(place=math.inf, answered=False, abstained=True, caused=caused)
-    found, order = one.scores(weighing.all).tolist(), one.order(weighing.all)
+    found, order = one.scored(weighing).tolist(), one.order(weighing)
     columns = {feature: column.tolist() for feature, column in one.columns.items()}
     table = Table(commits=(), columns=columns, outside=bool(told_cause(incident_of(one.case).text)))
     some = 1 - scorer.doubted(table, found, weighing.all_doubt)
@@ -394,7 +400,7 @@ def ranked_cases(
         RepositoryError: an index cannot be read.
     """
     for one in measured:
-        incident, order = incident_of(one.case), one.order(weighing.all)
+        incident, order = incident_of(one.case), one.order(weighing)
         wanted = [one.shas[row] for row in dict.fromkeys((*order[:_LISTED], *(r for r in order if r in one.rows)))]
         known = {sha: c for history in histories for sha, c in history.find(wanted, incident.created_at).items()}
         yield RankedCase(

@@ -101,12 +101,12 @@ def hold_votes(
     found = []
     for one, case in cases:
         known = {commit.sha: commit for commit in case.ranked}
-        order = [index for index in one.order(weighing.all) if one.shas[index] in known][:VOTED]
+        order = [index for index in one.order(weighing) if one.shas[index] in known][:VOTED]
         if one.rows and len(order) > 1:
             votes = vote(model, case.incident, [known[one.shas[index]] for index in order], budget_s=budget_s)
             # A vote on fewer is on the first of them.
             told = dict(zip(order, votes, strict=False))
-            found.append(Ballot(scores=one.scores(weighing.all), votes=told, culprit=one.rows[0]))
+            found.append(Ballot(scores=one.scored(weighing), votes=told, culprit=one.rows[0]))
     return found
 
 

@@ -26,11 +26,9 @@ DECOYS = {
 }
 
 
-@pytest.mark.parametrize("deployed", [True, False])
-@pytest.mark.parametrize("decoy", DECOYS)
-def test_what_no_deploy_runs_is_no_culprit(decoy, deployed, make_repo, home):
-    """However much it says of the alert; where nothing is told of deploys, words decide as before."""
-    path, shas = make_repo(
+def decoyed(make_repo, decoy):
+    """A repository with a culprit and a commit that quotes the alert."""
+    return make_repo(
         "shop",
         [
             Change(hours=99, message="Begin", files={"services.yaml": "stock: [stock/]\n", "stock/a.py": "1\n"}),
@@ -38,13 +36,45 @@ def test_what_no_deploy_runs_is_no_culprit(decoy, deployed, make_repo, home):
             Change(hours=5, message=f"What to do on '{ERROR}'", files=DECOYS[decoy]),
         ],
     )
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+@pytest.mark.parametrize("decoy", DECOYS)
+def test_what_never_runs_is_no_culprit(decoy, deployed, make_repo, home):
+    """However much it says of the alert. That only comments were changed is believed where deploys are told."""
+    path, shas = decoyed(make_repo, decoy)
     event = ChangeEvent(kind="deploy", at=NOON - timedelta(minutes=20), service="stock", sha=shas[2])
     ranking = Ranker([open_history(path, home=home)]).rank(INCIDENT, events=[event] if deployed else [])
-    runs = decoy in ("program", "data") or not deployed
+    runs = decoy in ("program", "data") or (decoy == "comments" and not deployed)
     told = [reason.text for culprit in ranking.culprits for reason in culprit.reasons if reason.feature == "idle"]
 
     assert ranking.culprits[0].commit.sha == shas[2 if runs else 1]
     assert bool(told) is not runs
+
+
+@pytest.mark.parametrize(
+    ("decoy", "title"),
+    [
+        ("tests", "stock: test_reserve fails"),
+        ("tests", "CI red: stock"),
+        ("documentation", "stock: the docs say nothing of ERROR"),
+    ],
+)
+def test_what_the_page_itself_speaks_of_may_have_failed(decoy, title, make_repo, home):
+    """A page about tests may be of a commit that changed nothing else."""
+    path, shas = decoyed(make_repo, decoy)
+    page = Incident(id="local:2", title=title, description=ERROR, created_at=NOON)
+    ranking = Ranker([open_history(path, home=home)]).rank(page)
+
+    assert ranking.culprits[0].commit.sha == shas[2]
+
+
+def test_a_projects_history_finds_defects_in_tests_too(make_repo, home):
+    """A window of commits is no page: whoever asks there asks about everything the project holds."""
+    path, _ = decoyed(make_repo, "tests")
+    ranking = Ranker([open_history(path, home=home)]).rank(INCIDENT, window_commits=10)
+
+    assert "idle" not in {reason.feature for culprit in ranking.culprits for reason in culprit.reasons}
 
 
 def test_documentation_never_runs_wherever_it_lies(make_repo, home):
@@ -84,3 +114,23 @@ def test_comments_are_told_from_statements(before, after, remarks, make_repo, ho
     history = open_history(path, home=home)
 
     assert read_diffs(history.repository, [shas[1]])[shas[1]].only_comments is remarks
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_what_went_live_just_before_counts_more_than_words(deployed, make_repo, home):
+    """A commit that speaks of the alert and went live days ago, beside one that went live with the last deploy."""
+    path, shas = make_repo(
+        "shop",
+        [
+            Change(hours=99, message="Begin", files={"services.yaml": "stock: [stock/]\n", "stock/a.py": "1\n"}),
+            Change(hours=90, message=f"Tell lines apart in '{ERROR}'", files={"stock/say.py": f"SAY = '{ERROR}'\n"}),
+            CULPRIT,
+        ],
+    )
+    events = [
+        ChangeEvent(kind="deploy", at=NOON - timedelta(hours=hours), service="stock", sha=shas[place])
+        for hours, place in ((98, 0), (80, 1), (0.5, 2))
+    ]
+    ranking = Ranker([open_history(path, home=home)]).rank(INCIDENT, events=events if deployed else [])
+
+    assert ranking.culprits[0].commit.sha == shas[2 if deployed else 1]

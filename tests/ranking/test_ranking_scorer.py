@@ -34,7 +34,7 @@ def test_what_ships_can_be_read_and_says_what_it_was_fitted_to():
     """Every weight is finite; a person can look up the data."""
     shipped = read_weighing()
 
-    assert all(abs(weight) < 100 for weight in shipped.all.values())
+    assert all(abs(weight) < 100 for weight in shipped.weights.values())
     assert shipped.notes
 
 
@@ -58,6 +58,27 @@ def test_weights_survive_being_written(tmp_path):
     path.write_text(json.dumps(weighing.model_dump()))
 
     assert read_weighing(path) == weighing
+
+
+TOLD = {"hunk": [1.0, 0.5], "recent": [-2.0, -1.0], "service": [0.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "share"),
+    [
+        (TOLD, 0.5),
+        ({**TOLD, "service": [0.0, 0.0]}, 1.0),
+        ({"hunk": [1.0, 0.5]}, 1.0),
+        ({"hunk": [1.0, 0.5], "went_live": [0.0, 0.2]}, 0.5),
+        ({"hunk": [1.0, 0.5], "not_live": [1.0, 0.0]}, 0.5),
+        ({"hunk": [1.0, 0.5], "switched": [1.0, 0.0]}, 0.5),
+    ],
+)
+def test_words_say_less_where_it_is_known_what_changed(columns, share):
+    """What was fitted to words counts a share of itself there; what was set by hand counts whole."""
+    weighing = Weighing(release="a", weights={"hunk": 2.0}, by_hand={"service": 1.5}, told_share=0.5)
+
+    assert weighing.of(columns) == {"hunk": 2.0 * share, "service": 1.5}
 
 
 def test_weights_that_know_no_doubt_have_none():

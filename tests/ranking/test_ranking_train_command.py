@@ -186,7 +186,7 @@ def test_everything_that_ranks_uses_the_team_s_weights(own, tmp_path):
     check = examine(settings, deep=False)[0]
 
     assert [open_ranker(settings, [path], serving=how).weighing for how in (False, True)] == [learned.weighing] * 2
-    assert first["score"] == pytest.approx(max(learned.measured[-1].scores(learned.weighing.all)), abs=1e-2)
+    assert first["score"] == pytest.approx(max(learned.measured[-1].scored(learned.weighing)), abs=1e-2)
     assert (check.state, learned.weighing.release in check.found) == ("ok", True)
 
 

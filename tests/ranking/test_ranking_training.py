@@ -92,12 +92,22 @@ def test_a_team_of_its_own_kind_gets_its_own_weights():
     assert after.ece < before.ece
 
 
+def test_what_incidents_with_deploys_teach_is_not_counted_twice():
+    """Where words count a share, twice the weight is learned from them, and they count what they were seen to be worth."""
+    truth = {"words": -1.0, "recent": 0.5, "service": 2.0}
+    halved = SHIPPED.model_copy(update={"told_share": 0.5})
+    whole, half = (fit(made_up(300, truth), shipped, release="own") for shipped in (SHIPPED, halved))
+
+    assert half.told_share == 0.5
+    assert 0.5 * half.weights["words"] == pytest.approx(whole.weights["words"], abs=0.15)
+
+
 def test_what_was_set_by_hand_and_the_rest_stays():
     """Only what labels speak of is fitted."""
     found = fit(made_up(80, {"words": 0.2}), SHIPPED, release="own")
 
     assert (found.by_hand, found.doubt, found.model_weight) == (SHIPPED.by_hand, SHIPPED.doubt, SHIPPED.model_weight)
-    assert found.all["service"] == 2.0
+    assert found.by_hand["service"] == 2.0
 
 
 @pytest.mark.parametrize(("count", "own"), [(CHOSEN_FROM - 1, False), (CHOSEN_FROM, True)])
@@ -243,7 +253,7 @@ def test_a_llama_is_given_the_best_candidates_and_the_culprit(team):
     measured = measure(Ranker([history]), labels_of(history)[-2:])
     cases = list(ranked_cases(measured, read_weighing(), [history]))
 
-    assert [case.ranked[0].sha for case in cases] == [one.shas[one.order(read_weighing().all)[0]] for one in measured]
+    assert [case.ranked[0].sha for case in cases] == [one.shas[one.order(read_weighing())[0]] for one in measured]
     assert [case.culprits for case in cases] == [{sha} for sha in culprits[-2:]]
     assert all({c.sha for c in case.ranked} >= case.culprits for case in cases)
     assert all(c.committed_at < case.incident.created_at for case in cases for c in case.ranked)
