@@ -28,10 +28,11 @@ from ranking.charts import draw_reliability
 from ranking.evaluation import Evaluation, Outcome
 from ranking.features import Table
 from ranking.fit import fit_temperature
+from ranking.outside import told_outside
 from ranking.scorer import Weighing, read_weighing
 
 #: The share of incidents that no commit caused, as far as the doubt is to expect: most pages that ask for a culprit have one.
-NONE_SHARE = 0.07
+NONE_SHARE = 0.04
 SIGNS = ("constant", "spread", "ahead", "overlap", "closeness", "path_history")
 
 
@@ -99,7 +100,7 @@ def fit_all(
     pages = [one for one in everything if one.sample.case.window_commits is None]
     found: list[Judged] = []
     for fold in range(FOLDS):
-        doubt = fit_doubt([one for one in pages if one.fold != fold])
+        doubt = {**fit_doubt([one for one in pages if one.fold != fold]), **shipped.doubt_by_hand}
         found += [_judged(one, temperature, doubt) for one in everything if one.fold == fold]
     final = dict(zip(features, map(float, np.round(fitted(caused, features, shipped.by_hand), 4)), strict=True))
     told = {
@@ -127,7 +128,8 @@ class _Scored:
 def _table(sample: Sample) -> Table:
     columns = {name: [float(value) for value in sample.numbers[:, place]] for name, place in sample.places.items()}
     nobody: list[Commit] = []
-    return Table(commits=nobody, columns=columns)
+    case = sample.case
+    return Table(commits=nobody, columns=columns, outside=told_outside(f"{case.title}\n{case.description or ''}"))
 
 
 def fit_doubt(samples: Sequence[_Scored]) -> dict[str, float]:
@@ -145,14 +147,13 @@ def _judged(one: _Scored, temperature: float, doubt: Mapping[str, float]) -> Jud
     table, values = _table(one.sample), [float(value) for value in one.values]
     doubted = scorer.doubted(table, values, doubt)
     best = int(one.values.argmax())
-    chance = (1 - doubted if one.sample.case.window_commits is None else 1.0) * scorer.chances(values, temperature)[
-        best
-    ]
+    believed = doubted if one.sample.case.window_commits is None else 0.0
+    chance = (1 - believed) * scorer.chances(values, temperature)[best]
     culprit = one.sample.culprit
     outcome = Outcome(
         place=place_of(one.values, culprit) if culprit is not None else np.inf,
         confidence=chance,
-        abstained=scorer.decide(table, best, chance).value == "inconclusive",
+        abstained=scorer.decide(table, best, chance, believed).value == "inconclusive",
         caused=culprit is not None,
     )
     return Judged(group=one.sample.group, blameless=one.blameless, outcome=outcome, doubt=doubted)

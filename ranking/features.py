@@ -25,7 +25,7 @@ from ranking import context, live
 from ranking.clues import find_clues
 from ranking.history import History
 from ranking.lexicon import Lexicon, Lines, Pairs
-from ranking.outside import told_cause
+from ranking.outside import told_outside
 from ranking.small.model import CommitReader
 from ranking.surroundings import Surroundings
 from ranking.text import K1, B, Bm25, count_terms, inverse_frequency, neighbours, saturated, terms
@@ -71,8 +71,8 @@ class Table:
     columns: dict[str, list[float]] = field(default_factory=dict)
     #: (feature, candidate's index) -> what a reason's sentence needs.
     notes: dict[tuple[str, int], str] = field(default_factory=dict)
-    #: Whether the incident's words tell of a cause that is no commit.
-    outside: bool = False
+    #: How plainly the incident's words tell of a cause that is no commit, 0 to 5.
+    outside: float = 0.0
 
     def column(self, feature: str) -> list[float]:
         """The numbers of one feature, zero to begin with."""
@@ -97,7 +97,7 @@ class Measurer:
     """
 
     def __init__(self, question: Question, commits: Sequence[Commit], lexicon: Lexicon) -> None:
-        self.table = Table(commits=commits, outside=bool(told_cause(question.text)))
+        self.table = Table(commits=commits, outside=told_outside(question.text))
         self.question, self._lexicon = question, lexicon
         self.messages = [lexicon.message(commit) for commit in commits]
         #: The incident's terms, the title's twice.

@@ -277,15 +277,15 @@ class Ranker:
         by_features = scorer.scores(table, self._weighing.of(table.columns))
         found, votes, problems = self._voted(survey, by_features)
         # Whoever asks about the last so many commits knows that one of them did it; a page knows nothing.
-        some = 1 - scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.by_days else 1.0
-        chances = [some * chance for chance in scorer.chances(found, self._weighing.temperature)]
+        doubt = scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.by_days else 0.0
+        chances = [(1 - doubt) * chance for chance in scorer.chances(found, self._weighing.temperature)]
         order = sorted(range(len(commits)), key=lambda index: -found[index])
         reasons = self._reasons(survey, order[:EXPLAINED], votes)
         culprits = tuple(
             Culprit(commit=commits[i], score=found[i], confidence=chances[i], reasons=reasons.get(i, ()))
             for i in order[:limit]
         )
-        return culprits, scorer.decide(table, order[0], chances[order[0]]), problems
+        return culprits, scorer.decide(table, order[0], chances[order[0]], doubt), problems
 
     @staticmethod
     def _question(incident: Incident, around: Surroundings, *, by_days: bool) -> Question:

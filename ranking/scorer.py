@@ -31,6 +31,8 @@ LIKELY_FROM, POSSIBLE_FROM = 0.6, 0.2
 _LINK_OVERLAP = 0.1
 #: Its service alone is no link: so are dozens of commits. Having gone live there within hours (1 / (1 + 9 hours)) is.
 _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
+#: What makes it all but impossible that a candidate did it.
+_RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
 
@@ -115,10 +117,9 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
 
     Returns:
         Beside a constant: the best score, which weights of before "features-3" ask for; `spread`, over how many the probability spreads (entropy, nats); `ahead`, how far
-        the first stands out (standard deviations above the mean); of the first three the most overlap, closeness and likeness
-        of the files' history; `outside`, whether the incident tells of a cause that is no commit; `settled`, how much longer
-        ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told; and
-        `loose`, where that was told, whether nothing but time ties the first candidate to the incident.
+        the first stands out (standard deviations above the mean of those that nothing rules out); of the first three the most overlap, closeness and likeness
+        of the files' history; `outside`, how plainly the incident tells of a cause that is no commit; `settled`, how much longer
+        ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told.
     """
     first = sorted(range(len(found)), key=lambda index: -found[index])[:3]
 
@@ -126,18 +127,16 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         column = table.columns.get(feature)
         return max((column[index] for index in first), default=0.0) if column else 0.0
 
-    settled = _settled(table)
     return {
         "constant": 1.0,
         "score": max(found, default=0.0),
         "spread": -math.fsum(chance * math.log(chance) for chance in chances(found) if chance > 0),
-        "ahead": _ahead(found),
+        "ahead": _ahead(_possible(table, found)),
         "overlap": best("overlap"),
         "closeness": best("closeness"),
         "path_history": best("path_history"),
-        "outside": float(table.outside),
-        "settled": settled,
-        "loose": float(settled != 0 and not linked(table, first[0])),
+        "outside": table.outside,
+        "settled": _settled(table),
     }
 
 
@@ -149,6 +148,12 @@ def _settled(table: Table) -> float:
         return 0.0
     fresh = [table.columns[name] for name in ("went_live", "switched") if name in table.columns]
     return 0.5 - max((column[index] for column in fresh for index in near), default=0.0)
+
+
+def _possible(table: Table, found: Sequence[float]) -> list[float]:
+    """The scores of candidates that nothing rules out: how many others were ruled out makes the first no surer."""
+    against = [table.columns[feature] for feature in _RULED_OUT if feature in table.columns]
+    return [score for index, score in enumerate(found) if not any(column[index] for column in against)]
 
 
 def _ahead(found: Sequence[float]) -> float:
@@ -202,8 +207,11 @@ def _value(table: Table, feature: str, index: int) -> float:
     return table.columns[feature][index] if feature in table.columns else 0.0
 
 
-def decide(table: Table, best: int, chance: float) -> Confidence:
-    """The word for a ranking whose first candidate is `best`, with its probability."""
-    if chance < POSSIBLE_FROM or not (linked(table, best) and there(table, best)):
+def decide(table: Table, best: int, chance: float, doubt: float = 0.0) -> Confidence:
+    """The word for a ranking whose first candidate is `best`, with its probability and that of no commit having done it.
+
+    What is less likely than that nothing did it is not named.
+    """
+    if chance < max(POSSIBLE_FROM, doubt) or not (linked(table, best) and there(table, best)):
         return Confidence.INCONCLUSIVE
     return Confidence.LIKELY if chance >= LIKELY_FROM else Confidence.POSSIBLE

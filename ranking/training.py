@@ -32,7 +32,7 @@ from ranking.history import History
 from ranking.labels.cases import Labelled
 from ranking.labels.feedback import origin_of
 from ranking.llama.examples import RankedCase
-from ranking.outside import told_cause
+from ranking.outside import told_outside
 from ranking.ranker import Progress, Ranker
 from ranking.scorer import Weighing
 
@@ -301,16 +301,10 @@ def fit(
     if len(usable) >= CHOSEN_FROM:
         ridge, temperature = _chosen(usable, shipped)
     held = {"ridge": ridge if math.isfinite(ridge) else "the weights that ship were kept", "temperature": temperature}
-    return Weighing(
-        release=release,
-        weights=_weights(usable, shipped, ridge),
-        by_hand=shipped.by_hand,
-        temperature=temperature,
-        model_weight=shipped.model_weight,
-        doubt=shipped.doubt,
-        told_share=shipped.told_share,
-        doubt_by_hand=shipped.doubt_by_hand,
-        notes={**notes, "fitted": held} if notes else {},
+    told = {**notes, "fitted": held} if notes else {}
+    weights = _weights(usable, shipped, ridge)
+    return shipped.model_copy(
+        update={"release": release, "weights": weights, "temperature": temperature, "notes": told}
     )
 
 
@@ -380,13 +374,13 @@ def _outcome(one: Measured, weighing: Weighing) -> Outcome:
         return Outcome(place=math.inf, answered=False, abstained=True, caused=caused)
     found, order = one.scored(weighing).tolist(), one.order(weighing)
     columns = {feature: column.tolist() for feature, column in one.columns.items()}
-    table = Table(commits=(), columns=columns, outside=bool(told_cause(incident_of(one.case).text)))
-    some = 1 - scorer.doubted(table, found, weighing.all_doubt)
-    chance = some * scorer.chances(found, weighing.temperature)[order[0]]
+    table = Table(commits=(), columns=columns, outside=told_outside(incident_of(one.case).text))
+    doubt = scorer.doubted(table, found, weighing.all_doubt)
+    chance = (1 - doubt) * scorer.chances(found, weighing.temperature)[order[0]]
     return Outcome(
         place=place_of(one.case.culprits, (one.shas[index] for index in order)),
         confidence=chance,
-        abstained=scorer.decide(table, order[0], chance) is Confidence.INCONCLUSIVE,
+        abstained=scorer.decide(table, order[0], chance, doubt) is Confidence.INCONCLUSIVE,
         caused=caused,
     )
 

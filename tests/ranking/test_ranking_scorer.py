@@ -113,29 +113,6 @@ def test_how_the_scores_lie_is_a_sign(found, spread, ahead):
     assert (signs["spread"], signs["ahead"]) == (pytest.approx(spread, abs=1e-9), pytest.approx(ahead))
 
 
-@pytest.mark.parametrize(
-    ("columns", "loose"),
-    [
-        ({"not_live": [0.0, 1.0]}, 1.0),
-        ({"not_live": [0.0, 1.0], "overlap": [0.3, 0.0]}, 0.0),
-        ({"not_live": [0.0, 1.0], "overlap": [0.0, 0.3]}, 1.0),
-        ({"went_live": [0.3, 0.0], "service": [1.0, 0.0]}, 0.0),
-        ({"went_live": [0.3, 0.0]}, 1.0),
-        ({}, 0.0),
-    ],
-)
-def test_that_nothing_but_a_deploy_ties_the_first_is_a_sign(columns, loose):
-    """Deploys leave few that may have done it; being left over is no reason. Where none was told, words are weighed as before."""
-    found = {"recent": [0.0, 0.0], "overlap": [0.0, 0.0], **columns}
-    signs = scorer.signs(Table(commits=[None] * 2, columns=found), [2.0, 1.0])
-    doubts = [
-        scorer.doubted(Table(commits=[None] * 2, columns=found), [2.0, 1.0], {"loose": weight}) for weight in (0, 1)
-    ]
-
-    assert signs["loose"] == loose
-    assert (doubts[1] > doubts[0]) is bool(loose)
-
-
 def test_every_sign_that_ships_is_measured():
     """A doubt in a sign nobody measures would count nothing, silently; those of earlier releases still are."""
     measured = scorer.signs(Table(commits=[]), [])
