@@ -52,9 +52,10 @@ class Question:
     moment: datetime
     #: Services, deploys and switches; None where only words are asked about.
     around: Surroundings | None = None
-    #: Whether the window is of days, as a page's is. A window of commits looks at a project's history, where a defect is
-    #: found releases later and the last hour means little: time has a weight of its own in each.
-    by_days: bool = True
+    #: Whether it is a page: its window is of days, or its service is told, or what was deployed. A window of commits alone looks
+    #: at a project's history, where a defect is found releases later and the last hour means little: time has a weight of its own
+    #: in each, and of a project nobody doubts that a commit did it.
+    page: bool = True
 
     @property
     def text(self) -> str:

@@ -59,7 +59,7 @@ def times(measurer: Measurer) -> None:
         table.column("within_hour")[index] = float(hours < 1)
         table.column("newer_in_repo")[index] = -math.log1p(seen[commit.repo])
         seen[commit.repo] += 1
-    if measurer.question.by_days:
+    if measurer.question.page:
         for feature in ("within_hour", "newer_in_repo"):
             table.columns[f"{feature}_by_days"] = list(table.column(feature))
         # A project may find a defect before it is merged, production cannot.
@@ -120,7 +120,7 @@ def idle(measurer: Measurer) -> None:
     """
     question = measurer.question
     spoken = spoken_of(question.text)
-    for index, commit in enumerate(measurer.table.commits if question.by_days else ()):
+    for index, commit in enumerate(measurer.table.commits if question.page else ()):
         what = never_runs(commit, spoken)
         if what:
             measurer.table.put("never_runs", index, 1.0, what)

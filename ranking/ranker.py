@@ -72,7 +72,7 @@ class Survey:
     repos: tuple[str, ...]
     gaps: tuple[str, ...]
     #: See `ranking.features.Question`.
-    by_days: bool = True
+    page: bool = True
 
 
 class Ranker:
@@ -203,10 +203,12 @@ class Ranker:
             gaps += lost
         if commits and (window_commits is not None or candidates is not None):
             start = commits[-1].committed_at
+        events = scope.get("events", ())
+        page = window_commits is None or bool(events) or incident.service is not None
         around = look_around(
             incident,
             readable,
-            scope.get("events", ()),
+            events,
             start=start,
             find=_find,
             service_repos=self._service_repos,
@@ -215,7 +217,7 @@ class Ranker:
         if candidates is None:  # the code behind a flag, or a tree that was applied, may be older than the window
             older = (*(commit for commit, _ in around.flagged.values()), *around.deploys.applied.values())
             commits = _newest_first({commit.sha: commit for commit in (*commits, *older)}.values())
-        table, problems = self._measured(self._question(incident, around, by_days=window_commits is None), commits)
+        table, problems = self._measured(self._question(incident, around, page=page), commits)
         return Survey(
             incident=incident,
             commits=tuple(commits),
@@ -223,7 +225,7 @@ class Ranker:
             start=start,
             repos=tuple(history.name for history in readable),
             gaps=(*gaps, *around.gaps, *problems),
-            by_days=window_commits is None,
+            page=page,
         )
 
     def _readable(self, repos: Collection[str] | None) -> tuple[list[History], list[str]]:
@@ -276,8 +278,8 @@ class Ranker:
             return (), Confidence.INCONCLUSIVE, []
         by_features = scorer.scores(table, self._weighing.of(table.columns))
         found, votes, problems = self._voted(survey, by_features)
-        # Whoever asks about the last so many commits knows that one of them did it; a page knows nothing.
-        doubt = scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.by_days else 0.0
+        # Whoever asks about a project's last so many commits knows that one of them did it; a page knows nothing.
+        doubt = scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.page else 0.0
         chances = [(1 - doubt) * chance for chance in scorer.chances(found, self._weighing.temperature)]
         order = sorted(range(len(commits)), key=lambda index: -found[index])
         reasons = self._reasons(survey, order[:EXPLAINED], votes)
@@ -288,13 +290,13 @@ class Ranker:
         return culprits, scorer.decide(table, order[0], chances[order[0]], doubt), problems
 
     @staticmethod
-    def _question(incident: Incident, around: Surroundings, *, by_days: bool) -> Question:
+    def _question(incident: Incident, around: Surroundings, *, page: bool) -> Question:
         return Question(
             title=incident.title,
             description=incident.text[len(incident.title) :].lstrip("\n"),
             moment=incident.created_at,
             around=around,
-            by_days=by_days,
+            page=page,
         )
 
     def _measured(self, question: Question, commits: Sequence[Commit]) -> tuple[Table, list[str]]:

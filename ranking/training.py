@@ -69,6 +69,8 @@ class Measured:
     repo: str | None
     #: What could not be read, in words.
     gaps: tuple[str, ...]
+    #: See `ranking.features.Question`.
+    page: bool = True
 
     @property
     def lost(self) -> bool:
@@ -216,6 +218,7 @@ def _measured(ranker: Ranker, case: Labelled, window_days: float) -> Measured:
         rows=rows,
         repo=survey.commits[rows[0]].repo if rows else None,
         gaps=survey.gaps,
+        page=survey.page,
     )
 
 
@@ -375,7 +378,7 @@ def _outcome(one: Measured, weighing: Weighing) -> Outcome:
     found, order = one.scored(weighing).tolist(), one.order(weighing)
     columns = {feature: column.tolist() for feature, column in one.columns.items()}
     table = Table(commits=(), columns=columns, outside=told_outside(incident_of(one.case).text))
-    doubt = scorer.doubted(table, found, weighing.all_doubt)
+    doubt = scorer.doubted(table, found, weighing.all_doubt) if one.page else 0.0
     chance = (1 - doubt) * scorer.chances(found, weighing.temperature)[order[0]]
     return Outcome(
         place=place_of(one.case.culprits, (one.shas[index] for index in order)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,12 +70,21 @@ def test_what_the_page_itself_speaks_of_may_have_failed(decoy, title, make_repo,
     assert ranking.culprits[0].commit.sha == shas[2]
 
 
-def test_a_projects_history_finds_defects_in_tests_too(make_repo, home):
-    """A window of commits is no page: whoever asks there asks about everything the project holds."""
-    path, _ = decoyed(make_repo, "tests")
-    ranking = Ranker([open_history(path, home=home)]).rank(INCIDENT, window_commits=10)
+@pytest.mark.parametrize(
+    ("service", "deployed", "page"), [(None, False, False), ("stock", False, True), (None, True, True)]
+)
+def test_a_projects_history_finds_defects_in_tests_too(service, deployed, page, make_repo, home):
+    """Whoever asks about the last commits alone asks about everything a project holds; with a service or a deploy it is a page."""
+    path, shas = decoyed(make_repo, "tests")
+    incident = replace(INCIDENT, service=service)
+    event = ChangeEvent(kind="deploy", at=NOON - timedelta(minutes=20), service="stock", sha=shas[2])
+    ranking = Ranker([open_history(path, home=home)]).rank(
+        incident, window_commits=10, events=[event] if deployed else []
+    )
+    told = {reason.feature for culprit in ranking.culprits for reason in culprit.reasons}
 
-    assert "idle" not in {reason.feature for culprit in ranking.culprits for reason in culprit.reasons}
+    assert ("idle" in told) is page
+    assert (sum(culprit.confidence for culprit in ranking.culprits) < 0.999) is page
 
 
 def test_documentation_never_runs_wherever_it_lies(make_repo, home):
