@@ -297,6 +297,8 @@ class Ranking:
     #: The release that ranked: "features-1" or a model's id.
     release: str = ""
     seconds: float = 0.0
+    #: Whether the incident's words plainly tell of a cause that is no commit.
+    elsewhere: bool = False
 
     @property
     def abstained(self) -> bool:

@@ -26,6 +26,8 @@ _READ = 4_000
 _WORD = re.compile(r"\b[^\W\d_][\w'-]*\b|%")
 #: Log odds from which on an incident counts as telling of such a cause at all, and how far above more evidence says nothing new.
 _FROM, _MOST = -0.5, 5.0
+#: How plainly they tell of it for a person to be told so: of 102 such incidents of other hands' 85 were caused by no commit.
+PLAIN = 1.5
 
 
 class OutsideWords(BaseModel):

@@ -23,6 +23,7 @@ from ranking.features import Measurer, Question, Table
 from ranking.history import History
 from ranking.lexicon import Lexicon
 from ranking.llama import CulpritModel
+from ranking.outside import PLAIN
 from ranking.reasons import explain
 from ranking.scorer import Weighing, read_weighing
 from ranking.services import MapCache
@@ -179,6 +180,7 @@ class Ranker:
             gaps=(*self._gaps, *survey.gaps, *problems),
             release=self.release,
             seconds=round(time.monotonic() - started, 3),
+            elsewhere=survey.page and survey.table.outside >= PLAIN,
         )
 
     def survey(self, incident: Incident, **scope: Unpack[Scope]) -> Survey:

@@ -127,6 +127,14 @@ def test_each_state_says_plainly_what_it_is(name: str, said: str):
     assert said in _card(states.CARDS[name])
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_words_that_tell_of_no_commit_are_given_as_the_reason(elsewhere: bool):
+    """Whoever reads "inconclusive" learns why, where the incident's words say it."""
+    card = replace(states.INCONCLUSIVE, ranking=replace(states.INCONCLUSIVE.ranking, elsewhere=elsewhere))
+
+    assert ("rather tells of a cause that is no commit. The other 140" in _card(card)) is elsewhere
+
+
 @pytest.mark.parametrize("name", ["just-posted", "inconclusive", "no-commits", "resolved-bare"])
 def test_what_is_not_known_gets_no_number(name: str):
     """No percentage where the ranking abstains or has not spoken, however sure one of its numbers looks."""

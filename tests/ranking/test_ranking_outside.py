@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -125,7 +126,11 @@ def test_what_the_words_put_down_to_something_else_is_inconclusive(title, shop):
     """Though the affected service was deployed hours before, and a commit says the same words."""
     incident = Incident(id="local:1", title=title, created_at=NOON, service="pay")
 
-    assert shop[0].rank(incident, events=deployed(shop, 3)).confidence is Confidence.INCONCLUSIVE
+    ranking = shop[0].rank(incident, events=deployed(shop, 3))
+
+    assert ranking.confidence is Confidence.INCONCLUSIVE
+    assert ranking.elsewhere
+    assert not shop[0].rank(replace(incident, title="pay: answers 500"), events=deployed(shop, 3)).elsewhere
 
 
 def test_the_longer_nothing_was_deployed_the_likelier_it_was_no_commit(shop):
