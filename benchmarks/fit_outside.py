@@ -7,7 +7,7 @@ does in a world of texts that it did not see; with --write put what it learned i
 Does not: decide how much the words count beside the ranking's own signs (`ranking/weights.json`).
 
 The texts were written for this by language models, an `outside` and a `commit` one alike in vocabulary, in twelve worlds of trade;
-how, `learning/LOG.md` tells. The reports come from public histories, so that a developer's prose is no sign of anything.
+how, `learning/LOG.md` tells; beside them bare titles of everyday alerts, which tell of nothing. The reports come from public histories, so that a developer's prose is no sign of anything.
 """
 
 from __future__ import annotations
@@ -63,12 +63,14 @@ def held_out(
 
 def fit(texts: Sequence[str], truth: NDArray[np.bool_], reports: Sequence[str]) -> OutsideWords:
     """What texts of both kinds teach; the reports count as caused by commits."""
-    from scipy.sparse import vstack
+    from scipy.sparse import diags, vstack
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    reader = TfidfVectorizer(analyzer=outside.terms, sublinear_tf=True, min_df=_LEAST).fit(texts)
+    reader = TfidfVectorizer(analyzer=outside.terms, sublinear_tf=True, min_df=_LEAST, norm=None).fit(texts)
     rows = vstack([reader.transform(texts), reader.transform(reports)])
+    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    rows = diags(1 / np.maximum(lengths, outside.LEAST_LENGTH)) @ rows
     weights = np.r_[np.ones(len(texts)), np.full(len(reports), _REPORT_WEIGHT)]
     model = LogisticRegression(C=_FREEDOM, max_iter=3000)
     model.fit(rows, np.r_[truth, np.zeros(len(reports), bool)], sample_weight=weights)
@@ -85,9 +87,9 @@ def report(
     """Print how it does in worlds it did not see; the same for the file."""
     from sklearn.metrics import roc_auc_score
 
-    area = float(roc_auc_score(truth, odds))
+    whole = float(roc_auc_score(truth, odds))
     print(
-        f"{len(truth)} texts, {len(set(worlds))} worlds, {reports} reports; held out: area under the curve {area:.3f}"
+        f"{len(truth)} texts, {len(set(worlds))} worlds, {reports} reports; held out: area under the curve {whole:.3f}"
     )
     shares = {}
     for at in _AT:
@@ -96,8 +98,13 @@ def report(
         shares[f"over {at:g}"] = [round(known, 3), round(mistaken, 3)]
     for world in sorted(set(worlds)):
         own = worlds == world
-        print(f"  {world:24s} {own.sum():4d} texts, area {roc_auc_score(truth[own], odds[own]):.3f}")
-    return {"texts": len(truth), "reports": reports, "held_out_area": round(area, 4), "held_out_shares": shares}
+        area = (
+            f"area {roc_auc_score(truth[own], odds[own]):.3f}"
+            if truth[own].any()
+            else f"over 0: {(odds[own] > 0).mean():.2f}"
+        )
+        print(f"  {world:24s} {own.sum():4d} texts, {area}")
+    return {"texts": len(truth), "reports": reports, "held_out_area": round(whole, 4), "held_out_shares": shares}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

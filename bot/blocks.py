@@ -242,7 +242,7 @@ def _inconclusive(ranking: Ranking | None, nearest: int) -> list[str]:
         return [f"No commit landed{where} in the time looked at, so there is none to suspect."]
     said = f"Looked at {plain(words.looked_at(ranking), 300)}. None stands out enough to name."
     if ranking.elsewhere:
-        said += " What the incident says rather tells of a cause that is no commit."
+        said += " The incident's own words point to a cause other than a commit."
     others = ranking.considered - nearest
     if not nearest or others <= 0:
         return [said]

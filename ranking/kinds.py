@@ -117,18 +117,20 @@ _DASHBOARD = re.compile(
 #: What an incident says that is about such a file itself: then it may be what failed.
 _SPOKEN = {
     "tests": re.compile(
-        r"tests?\b|\btest_|\btest(ing|cases?)\b|\bCI\b|\b(jenkins|zuul|travis|circleci|gates?|gating|tox|pipelines?|builds?)\b",
+        r"\b([\w-]+[-_.])?tests?\b|(?-i:[a-z]Tests?\b)|\btest_|\b(py|unit|browser)tests?\b|\btest(ing|cases?)\b|\bCI\b|\b(jenkins|zuul|travis|circleci|gates?|gating|tox|builds?)\b",
         re.IGNORECASE,
     ),
     "documentation": re.compile(
-        r"\b(docs?|documentation|readme|man(ual)? ?pages?|manuals?|help pages?|links?)\b", re.IGNORECASE
+        r"\b(docs?|documentation|readme|man(ual)? ?pages?|manuals?|help pages?)\b", re.IGNORECASE
     ),
     "checks": re.compile(
-        r"\b(lint\w*|checks?|format\w*|CI|jenkins|zuul|travis|circleci|gates?|gating|tox|flake8|pep8|pipelines?|builds?|merges?|hooks?)\b",
+        r"\b(lint(s|er|ers|ing)?|CI|jenkins|zuul|travis|circleci|gates?|gating|tox|flake8|pep8|builds?)\b",
         re.IGNORECASE,
     ),
-    "dashboards": re.compile(r"\b(dashboards?|grafana|panels?|graphs?|charts?)\b", re.IGNORECASE),
+    "dashboards": re.compile(r"\b(dashboards?|grafana)\b", re.IGNORECASE),
 }
+#: Characters of an incident in which it says so: behind them are logs.
+_SPOKEN_LIMIT = 4_000
 
 
 def kinds(commit: Commit) -> frozenset[str]:
@@ -138,7 +140,7 @@ def kinds(commit: Commit) -> frozenset[str]:
 
 def spoken_of(text: str) -> frozenset[str]:
     """Which of the things that never run an incident's words speak of."""
-    return frozenset(what for what, pattern in _SPOKEN.items() if pattern.search(text))
+    return frozenset(what for what, pattern in _SPOKEN.items() if pattern.search(text[:_SPOKEN_LIMIT]))
 
 
 def never_runs(commit: Commit, spoken: Collection[str] = ()) -> str:

@@ -33,15 +33,15 @@ _NEAR = 0.25
 _CLEARLY = 0.25
 
 
-def told(columns: Mapping[str, Collection[float]]) -> bool:
+def surroundings_known(columns: Mapping[str, Collection[float]]) -> bool:
     """Whether the affected service, or what went live or was switched, is known of any of the candidates of these columns."""
     return any(any(columns[feature]) for feature in ("service", "foreign_service", *CHANGED) if feature in columns)
 
 
 def times_told(measurer: Measurer) -> None:
-    """How recent each is, once more where `told`: an alert's time is when the trouble began, a repair's is not."""
+    """How recent each is, once more where its `surroundings_known`: an alert's time is when the trouble began, a repair's is not."""
     columns = measurer.table.columns
-    if told(columns):
+    if surroundings_known(columns):
         columns["recent_told"] = list(columns["recent"])
 
 

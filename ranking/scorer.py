@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import UsageError
 from core.model import Confidence
 from ranking.features import Table
-from ranking.live import CHANGED, told
+from ranking.live import CHANGED, surroundings_known
+from ranking.outside import PLAIN
 
 #: What ships with Rundown.
 SHIPPED = Path(__file__).parent / "weights.json"
@@ -31,7 +32,7 @@ LIKELY_FROM, POSSIBLE_FROM = 0.6, 0.2
 _LINK_OVERLAP = 0.1
 #: Its service alone is no link: so are dozens of commits. Having gone live there within hours (1 / (1 + 9 hours)) is.
 _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
-#: What makes it all but impossible that a candidate did it.
+#: What speaks so much against a candidate that its score says nothing of the others'.
 _RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
@@ -62,7 +63,7 @@ class Weighing(BaseModel):
 
     def share(self, columns: Mapping[str, Collection[float]]) -> float:
         """What the fitted weights count for candidates of these columns: 1, or `told_share`."""
-        return self.told_share if told(columns) else 1.0
+        return self.told_share if surroundings_known(columns) else 1.0
 
     def of(self, columns: Mapping[str, Collection[float]]) -> dict[str, float]:
         """The weight of every feature for candidates of these columns."""
@@ -118,7 +119,8 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
     Returns:
         Beside a constant: the best score, which weights of before "features-3" ask for; `spread`, over how many the probability spreads (entropy, nats); `ahead`, how far
         the first stands out (standard deviations above the mean of those that nothing rules out); of the first three the most overlap, closeness and likeness
-        of the files' history; `outside`, how plainly the incident tells of a cause that is no commit; `settled`, how much longer
+        of the files' history; `outside_words`, how plainly the incident tells of a cause that is no commit, and `outside`, whether it
+        does, which weights of before "features-8" ask for; `settled`, how much longer
         ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told.
     """
     first = sorted(range(len(found)), key=lambda index: -found[index])[:3]
@@ -135,7 +137,8 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         "overlap": best("overlap"),
         "closeness": best("closeness"),
         "path_history": best("path_history"),
-        "outside": table.outside,
+        "outside": float(table.outside >= PLAIN),
+        "outside_words": table.outside,
         "settled": _settled(table),
     }
 

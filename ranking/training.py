@@ -304,10 +304,10 @@ def fit(
     if len(usable) >= CHOSEN_FROM:
         ridge, temperature = _chosen(usable, shipped)
     held = {"ridge": ridge if math.isfinite(ridge) else "the weights that ship were kept", "temperature": temperature}
-    told = {**notes, "fitted": held} if notes else {}
+    noted = {**notes, "fitted": held} if notes else {}
     weights = _weights(usable, shipped, ridge)
     return shipped.model_copy(
-        update={"release": release, "weights": weights, "temperature": temperature, "notes": told}
+        update={"release": release, "weights": weights, "temperature": temperature, "notes": noted}
     )
 
 

@@ -132,7 +132,7 @@ def test_words_that_tell_of_no_commit_are_given_as_the_reason(elsewhere: bool):
     """Whoever reads "inconclusive" learns why, where the incident's words say it."""
     card = replace(states.INCONCLUSIVE, ranking=replace(states.INCONCLUSIVE.ranking, elsewhere=elsewhere))
 
-    assert ("rather tells of a cause that is no commit. The other 140" in _card(card)) is elsewhere
+    assert ("own words point to a cause other than a commit. The other 140" in _card(card)) is elsewhere
 
 
 @pytest.mark.parametrize("name", ["just-posted", "inconclusive", "no-commits", "resolved-bare"])

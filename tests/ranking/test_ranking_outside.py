@@ -51,11 +51,8 @@ COMMIT = [
 
 def test_words_tell_causes_that_are_no_commit_from_others():
     """A commit breaks certificates, quotas, regions and providers' calls too; none of these texts was learned from."""
-    pairs = [told_outside(other) < told_outside(text) for text in OUTSIDE for other in COMMIT]
-
-    assert sum(pairs) / len(pairs) > 0.9
-    assert sum(told_outside(text) > 0.5 for text in OUTSIDE) == len(OUTSIDE)
-    assert sum(told_outside(text) < 0.5 for text in COMMIT) == len(COMMIT)
+    assert sum(told_outside(text) > 1.0 for text in OUTSIDE) >= len(OUTSIDE) - 2
+    assert [text for text in COMMIT if told_outside(text) >= 0.3] == []
 
 
 @pytest.mark.parametrize(
@@ -64,6 +61,26 @@ def test_words_tell_causes_that_are_no_commit_from_others():
 def test_words_it_never_met_say_nothing(text):
     """Neither for a commit nor against one."""
     assert told_outside(text) == 0.0
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "High error rate on checkout",
+        "API errors",
+        "Site down",
+        "API down",
+        "checkout API down",
+        "[FIRING:1] HighErrorRate",
+        "Latency high on search",
+        "OOMKilled: api",
+        "API \u5fdc\u7b54\u306a\u3057",
+        "die Kasse ist down",
+    ],
+)
+def test_the_bare_title_of_an_everyday_alert_is_no_evidence(title):
+    """One known word decides nothing: most pages say no more than this."""
+    assert told_outside(title) < 1.0
 
 
 def test_it_never_says_more_than_so_much():
@@ -77,11 +94,10 @@ def test_it_never_says_more_than_so_much():
 def test_none_of_the_texts_of_these_tests_was_learned_from():
     """They show what it makes of new ones."""
     lines = (Path(__file__).parents[2] / "learning" / "outside.jsonl").read_text(encoding="utf8").splitlines()
-    learned = {(row["title"], row["description"]) for row in map(json.loads, lines)}
-    texts = {text for row in learned for text in row}
+    learned = {" ".join(terms(f"{row['title']} {row['description']}")) for row in map(json.loads, lines)}
 
     assert len(learned) > 3_000
-    assert not texts & {*OUTSIDE, *COMMIT}
+    assert [text for text in (*OUTSIDE, *COMMIT) if any(" ".join(_words(text)) in other for other in learned)] == []
 
 
 def test_what_ships_is_what_the_texts_teach():
@@ -92,6 +108,11 @@ def test_what_ships_is_what_the_texts_teach():
 
     assert read_words().terms.keys() == {term for term, count in held.items() if count >= 3}
     assert read_words().notes["texts"] == len(rows)
+
+
+def _words(text):
+    """The single words of a text, as they are learned from."""
+    return [term for term in terms(text) if " " not in term]
 
 
 @pytest.fixture(name="shop")
@@ -119,7 +140,7 @@ def deployed(shop, hours: float) -> list[ChangeEvent]:
     [
         "pay: certificate has expired for gateway.example",
         "pay: an operator dropped the table by mistake, by hand in psql",
-        "pay: cloud region outage, see the provider's status page",
+        "pay: cloud region outage, the provider's status page says degraded, other customers see it too",
     ],
 )
 def test_what_the_words_put_down_to_something_else_is_inconclusive(title, shop):
