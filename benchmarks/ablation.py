@@ -24,6 +24,7 @@ from benchmarks.measured import Blameless, Sample, held_out, in_folds, measure, 
 from core.errors import RundownError
 from ranking import reasons
 from ranking.evaluation import Evaluation, Outcome, paired_difference
+from ranking.features import is_page
 from ranking.history import History, open_histories
 from ranking.labels.cases import read_labelled, with_whole_ids
 from ranking.meaning import open_readers
@@ -87,7 +88,7 @@ def _measured(
 ) -> list[Sample]:
     cases = with_whole_ids(read_labelled(path, ranker.repos), histories)
     if blameless:  # only a page may be no commit's fault: who asks about the last so many knows that one did it
-        cases = [case for case in cases if case.window_commits is None]
+        cases = [case for case in cases if is_page(case.window_commits, case.service)]
     return measure(ranker, cases, kept / "-".join(filter(None, (path.stem, blameless))), blameless=blameless)
 
 

@@ -24,9 +24,10 @@ from benchmarks.ablation import add_arguments, read
 from benchmarks.measured import BLAMELESS, FOLDS, Blameless, Sample, fitted, held_out, place_of, scores
 from core.model import Commit
 from ranking import scorer
+from ranking.bulk import incident_of
 from ranking.charts import draw_reliability
 from ranking.evaluation import Evaluation, Outcome
-from ranking.features import Table
+from ranking.features import Table, is_page
 from ranking.fit import fit_temperature
 from ranking.outside import told_outside
 from ranking.scorer import Weighing, read_weighing
@@ -97,7 +98,7 @@ def fit_all(
     ours = scored(caused, None)
     temperature = fit_temperature([one.values for one in ours], [one.sample.culprit or 0 for one in ours])
     everything = [*ours, *(one for kind, samples in blameless.items() for one in scored(samples, kind))]
-    pages = [one for one in everything if one.sample.case.window_commits is None]
+    pages = [one for one in everything if one.page]
     found: list[Judged] = []
     for fold in range(FOLDS):
         doubt = {**fit_doubt([one for one in pages if one.fold != fold]), **shipped.doubt_by_hand}
@@ -120,6 +121,11 @@ class _Scored:
     blameless: Blameless | None
     values: NDArray[np.float64]
 
+    @property
+    def page(self) -> bool:
+        """As the ranker that measured it saw it, which is told of no events."""
+        return is_page(self.sample.case.window_commits, self.sample.case.service)
+
     @cached_property
     def signs(self) -> dict[str, float]:
         return scorer.signs(_table(self.sample), [float(value) for value in self.values])
@@ -128,8 +134,7 @@ class _Scored:
 def _table(sample: Sample) -> Table:
     columns = {name: [float(value) for value in sample.numbers[:, place]] for name, place in sample.places.items()}
     nobody: list[Commit] = []
-    case = sample.case
-    return Table(commits=nobody, columns=columns, outside=told_outside(f"{case.title}\n{case.description or ''}"))
+    return Table(commits=nobody, columns=columns, outside=told_outside(incident_of(sample.case).text))
 
 
 def fit_doubt(samples: Sequence[_Scored]) -> dict[str, float]:
@@ -147,7 +152,7 @@ def _judged(one: _Scored, temperature: float, doubt: Mapping[str, float]) -> Jud
     table, values = _table(one.sample), [float(value) for value in one.values]
     doubted = scorer.doubted(table, values, doubt)
     best = int(one.values.argmax())
-    believed = doubted if one.sample.case.window_commits is None else 0.0
+    believed = doubted if one.page else 0.0
     chance = (1 - believed) * scorer.chances(values, temperature)[best]
     culprit = one.sample.culprit
     outcome = Outcome(

@@ -23,9 +23,10 @@ from core.model import Commit
 from core.words import split_identifiers
 from ranking import context, live
 from ranking.clues import find_clues
+from ranking.events import ChangeEvent
 from ranking.history import History
 from ranking.lexicon import Lexicon, Lines, Pairs
-from ranking.outside import told_outside
+from ranking.outside import PLAIN, told_outside
 from ranking.small.model import CommitReader
 from ranking.surroundings import Surroundings
 from ranking.text import K1, B, Bm25, count_terms, inverse_frequency, neighbours, saturated, terms
@@ -43,6 +44,15 @@ _TOLD = 4.0
 _READERS = 3
 
 
+def is_page(window_commits: int | None, service: str | None, events: Sequence[ChangeEvent] = ()) -> bool:
+    """Whether an incident is a page: its window is of days, or its service is told, or what was deployed.
+
+    A window of commits alone looks at a project's history, where a defect is found releases later and the last hour means little:
+    time has a weight of its own in each, and of a project nobody doubts that a commit did it.
+    """
+    return window_commits is None or bool(events) or service is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """An incident as the ranker asks about it."""
@@ -52,9 +62,7 @@ class Question:
     moment: datetime
     #: Services, deploys and switches; None where only words are asked about.
     around: Surroundings | None = None
-    #: Whether it is a page: its window is of days, or its service is told, or what was deployed. A window of commits alone looks
-    #: at a project's history, where a defect is found releases later and the last hour means little: time has a weight of its own
-    #: in each, and of a project nobody doubts that a commit did it.
+    #: See `is_page`.
     page: bool = True
 
     @property
@@ -74,6 +82,11 @@ class Table:
     notes: dict[tuple[str, int], str] = field(default_factory=dict)
     #: How plainly the incident's words tell of a cause that is no commit, 0 to 5.
     outside: float = 0.0
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether they tell of it plainly enough for a person to be told so."""
+        return self.outside >= PLAIN
 
     def column(self, feature: str) -> list[float]:
         """The numbers of one feature, zero to begin with."""
@@ -152,7 +165,7 @@ class Measurer:
         _phrases(self, lines)
         live.switched(self, lines)
         live.remarks(self, lines)
-        live.times_told(self)
+        live.times_told(self)  # a switch may be the first that is known of what changed
         context.path_histories(self, histories, chosen)
         for repo, indexes in context.by_repo(self.table.commits, chosen).items():
             context.past(self, histories[repo], indexes)

@@ -114,19 +114,17 @@ _DASHBOARD = re.compile(
 )
 
 
-#: What an incident says that is about such a file itself: then it may be what failed.
+#: What an incident says that is about such a file itself: then it may be what failed. What runs tests and checks stands for both.
+_CI = r"CI|jenkins|zuul|travis|circleci|gates?|gating|tox|builds?"
 _SPOKEN = {
     "tests": re.compile(
-        r"\b([\w-]+[-_.])?tests?\b|(?-i:[a-z]Tests?\b)|\btest_|\b(py|unit|browser)tests?\b|\btest(ing|cases?)\b|\bCI\b|\b(jenkins|zuul|travis|circleci|gates?|gating|tox|builds?)\b",
+        rf"\b([\w-]+[-_.])?tests?\b|(?-i:[a-z]Tests?\b)|\btest_|\b(py|unit|browser)tests?\b|\btest(ing|cases?)\b|\b({_CI})\b",
         re.IGNORECASE,
     ),
     "documentation": re.compile(
         r"\b(docs?|documentation|readme|man(ual)? ?pages?|manuals?|help pages?)\b", re.IGNORECASE
     ),
-    "checks": re.compile(
-        r"\b(lint(s|er|ers|ing)?|CI|jenkins|zuul|travis|circleci|gates?|gating|tox|flake8|pep8|builds?)\b",
-        re.IGNORECASE,
-    ),
+    "checks": re.compile(rf"\b(lint(s|er|ers|ing)?|flake8|pep8|{_CI})\b", re.IGNORECASE),
     "dashboards": re.compile(r"\b(dashboards?|grafana)\b", re.IGNORECASE),
 }
 #: Characters of an incident in which it says so: behind them are logs.

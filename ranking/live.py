@@ -115,6 +115,11 @@ def deploys(measurer: Measurer) -> None:
             table.put(feature, index, value, f"{hours:.6f}{'' if standing and standing.placed else _STRANGE}")
 
 
+def _deploys_told(measurer: Measurer) -> bool:
+    around = measurer.question.around
+    return around is not None and bool(around.deploys.repos)
+
+
 def idle(measurer: Measurer) -> None:
     """Which candidates hold nothing that runs in production, for a page that does not speak of such things.
 
@@ -122,7 +127,7 @@ def idle(measurer: Measurer) -> None:
     project's tests.
     """
     question = measurer.question
-    sure = 1.0 if question.around is not None and question.around.deploys.repos else _UNSURE
+    sure = 1.0 if _deploys_told(measurer) else _UNSURE
     spoken = spoken_of(question.text)
     for index, commit in enumerate(measurer.table.commits if question.page else ()):
         what = never_runs(commit, spoken)
@@ -132,8 +137,7 @@ def idle(measurer: Measurer) -> None:
 
 def remarks(measurer: Measurer, lines: Mapping[int, Lines]) -> None:
     """Which candidates changed nothing but comments, where deploys were told: none makes them matter."""
-    around = measurer.question.around
-    for index, found in lines.items() if around and around.deploys.repos else ():
+    for index, found in lines.items() if _deploys_told(measurer) else ():
         if found.only_comments:
             measurer.table.put("never_runs", index, 1.0, "comments")
 

@@ -19,11 +19,10 @@ from core.errors import ModelUnavailable, RepositoryError
 from core.model import Commit, Confidence, Culprit, Incident, Ranking, Reason
 from ranking import scorer
 from ranking.events import ChangeEvent
-from ranking.features import Measurer, Question, Table
+from ranking.features import Measurer, Question, Table, is_page
 from ranking.history import History
 from ranking.lexicon import Lexicon
 from ranking.llama import CulpritModel
-from ranking.outside import PLAIN
 from ranking.reasons import explain
 from ranking.scorer import Weighing, read_weighing
 from ranking.services import MapCache
@@ -72,7 +71,7 @@ class Survey:
     start: datetime
     repos: tuple[str, ...]
     gaps: tuple[str, ...]
-    #: See `ranking.features.Question`.
+    #: See `ranking.features.is_page`.
     page: bool = True
 
 
@@ -180,7 +179,7 @@ class Ranker:
             gaps=(*self._gaps, *survey.gaps, *problems),
             release=self.release,
             seconds=round(time.monotonic() - started, 3),
-            elsewhere=survey.page and survey.table.outside >= PLAIN,
+            elsewhere=survey.page and survey.table.elsewhere,
         )
 
     def survey(self, incident: Incident, **scope: Unpack[Scope]) -> Survey:
@@ -206,7 +205,7 @@ class Ranker:
         if commits and (window_commits is not None or candidates is not None):
             start = commits[-1].committed_at
         events = scope.get("events", ())
-        page = window_commits is None or bool(events) or incident.service is not None
+        page = is_page(window_commits, incident.service, events)
         around = look_around(
             incident,
             readable,
@@ -278,13 +277,14 @@ class Ranker:
         commits, table = survey.commits, survey.table
         if not commits:
             return (), Confidence.INCONCLUSIVE, []
-        by_features = scorer.scores(table, self._weighing.of(table.columns))
+        weights = self._weighing.of(table.columns)
+        by_features = scorer.scores(table, weights)
         found, votes, problems = self._voted(survey, by_features)
         # Whoever asks about a project's last so many commits knows that one of them did it; a page knows nothing.
         doubt = scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.page else 0.0
         chances = [(1 - doubt) * chance for chance in scorer.chances(found, self._weighing.temperature)]
         order = sorted(range(len(commits)), key=lambda index: -found[index])
-        reasons = self._reasons(survey, order[:EXPLAINED], votes)
+        reasons = self._reasons(survey, weights, order[:EXPLAINED], votes)
         culprits = tuple(
             Culprit(commit=commits[i], score=found[i], confidence=chances[i], reasons=reasons.get(i, ()))
             for i in order[:limit]
@@ -334,7 +334,7 @@ class Ranker:
         return changed, dict(zip(voters, votes, strict=True)), []
 
     def _reasons(
-        self, survey: Survey, indexes: Sequence[int], votes: Mapping[int, float]
+        self, survey: Survey, weights: Mapping[str, float], indexes: Sequence[int], votes: Mapping[int, float]
     ) -> dict[int, tuple[Reason, ...]]:
         table = survey.table
         means = {feature: sum(column) / len(column) for feature, column in table.columns.items()}
@@ -342,7 +342,6 @@ class Ranker:
             # Beside itself it has nothing. It is told beside a commit that has nothing, and is as old.
             means = {feature: min(0.0, mean) for feature, mean in means.items()}
         moment = survey.incident.created_at
-        weights = self._weighing.of(table.columns)
         found = {index: explain(table, index, weights, means, moment) for index in indexes}
         mean = sum(votes.values()) / len(votes) if votes else 0.0
         for index, share in votes.items():

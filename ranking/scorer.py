@@ -22,7 +22,6 @@ from core.errors import UsageError
 from core.model import Confidence
 from ranking.features import Table
 from ranking.live import CHANGED, surroundings_known
-from ranking.outside import PLAIN
 
 #: What ships with Rundown.
 SHIPPED = Path(__file__).parent / "weights.json"
@@ -137,7 +136,7 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         "overlap": best("overlap"),
         "closeness": best("closeness"),
         "path_history": best("path_history"),
-        "outside": float(table.outside >= PLAIN),
+        "outside": float(table.elsewhere),
         "outside_words": table.outside,
         "settled": _settled(table),
     }

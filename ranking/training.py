@@ -69,7 +69,7 @@ class Measured:
     repo: str | None
     #: What could not be read, in words.
     gaps: tuple[str, ...]
-    #: See `ranking.features.Question`.
+    #: See `ranking.features.is_page`.
     page: bool = True
 
     @property
