@@ -101,8 +101,9 @@ def fit_all(
     pages = [one for one in everything if one.page]
     found: list[Judged] = []
     for fold in range(FOLDS):
-        doubt = {**fit_doubt([one for one in pages if one.fold != fold]), **shipped.doubt_by_hand}
-        found += [_judged(one, temperature, doubt) for one in everything if one.fold == fold]
+        doubt = fit_doubt([one for one in pages if one.fold != fold])
+        judge = shipped.model_copy(update={"temperature": temperature, "doubt": doubt})
+        found += [_judged(one, judge) for one in everything if one.fold == fold]
     final = dict(zip(features, map(float, np.round(fitted(caused, features, shipped.by_hand), 4)), strict=True))
     told = {
         "weights": final,
@@ -148,12 +149,12 @@ def fit_doubt(samples: Sequence[_Scored]) -> dict[str, float]:
     return {"constant": float(model.intercept_[0]), **dict(zip(SIGNS[1:], map(float, model.coef_[0]), strict=True))}
 
 
-def _judged(one: _Scored, temperature: float, doubt: Mapping[str, float]) -> Judged:
+def _judged(one: _Scored, weighing: Weighing) -> Judged:
     table, values = _table(one.sample), [float(value) for value in one.values]
-    doubted = scorer.doubted(table, values, doubt)
+    doubted = scorer.doubted(table, values, weighing.all_doubt)
     best = int(one.values.argmax())
     believed = doubted if one.page else 0.0
-    chance = (1 - believed) * scorer.chances(values, temperature)[best]
+    chance = scorer.confidences(table, values, weighing, believed)[best]
     culprit = one.sample.culprit
     outcome = Outcome(
         place=place_of(one.values, culprit) if culprit is not None else np.inf,

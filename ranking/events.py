@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from ranking.kinds import ELSEWHERE
+
 EventKind = Literal["deploy", "flag", "config"]
 
-_ELSEWHERE = re.compile(r"\b(staging|stage|pre-?prod|uat|qa|sandbox|preview|development|dev)\b", re.IGNORECASE)
+_ELSEWHERE = re.compile(rf"\b({ELSEWHERE}|sandbox|preview)\b", re.IGNORECASE)
 #: Where a told name ends and what it was set to begins: "new-cart: 5% -> 100%", "new-cart=on", "new-cart (all users)".
 _VALUE = re.compile(
     r"\s*(=|->|→|:\s|\(|\s(set|to|from|on|off|enabled|disabled|true|false|\d+ ?%)(?![\w-])).*$",

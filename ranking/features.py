@@ -147,7 +147,7 @@ class Measurer:
         context.repository_histories(self, histories)
         live.deploys(self)
         live.idle(self)
-        live.times_told(self)
+        live.told(self)
         return self.table
 
     def second_pass(self, histories: Mapping[str, History], chosen: Sequence[int], *, stop_after_s: float) -> list[str]:
@@ -165,7 +165,7 @@ class Measurer:
         _phrases(self, lines)
         live.switched(self, lines)
         live.remarks(self, lines)
-        live.times_told(self)  # a switch may be the first that is known of what changed
+        live.told(self)  # a switch may be the first that is known of what changed
         context.path_histories(self, histories, chosen)
         for repo, indexes in context.by_repo(self.table.commits, chosen).items():
             context.past(self, histories[repo], indexes)

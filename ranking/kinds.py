@@ -114,6 +114,13 @@ _DASHBOARD = re.compile(
 )
 
 
+#: What environments are called that are not production.
+ELSEWHERE = r"(staging|stage|stg|uat|qa|pre-?prod|non-?prod|dev|development)"
+#: Settings of one, by the file's own name or its folder's; sources there may be the product's.
+_ELSEWHERE = re.compile(
+    rf"(^|/)(([^/]*[-_.])?{ELSEWHERE}([-_.][^/]*)?|{ELSEWHERE}/.*)\.(ya?ml|tfvars|env|properties|json|toml|ini|conf|hcl|tf)$|(^|/)\.env\.{ELSEWHERE}$",
+    re.IGNORECASE,
+)
 #: What an incident says that is about such a file itself: then it may be what failed. What runs tests and checks stands for both.
 _CI = r"CI|jenkins|zuul|travis|circleci|gates?|gating|tox|builds?"
 _SPOKEN = {
@@ -126,6 +133,22 @@ _SPOKEN = {
     ),
     "checks": re.compile(rf"\b(lint(s|er|ers|ing)?|flake8|pep8|{_CI})\b", re.IGNORECASE),
     "dashboards": re.compile(r"\b(dashboards?|grafana)\b", re.IGNORECASE),
+    "settings of other environments": re.compile(rf"\b({ELSEWHERE}|sandbox|beta)\b", re.IGNORECASE),
+    "logs, metrics or alerts": re.compile(
+        r"\b(logging|log (files?|volume|lines?|entries|spam)|logstash|loggers?|r?syslog|monitoring|icinga|nagios|ganglia|graphite|statsd|exporters?|scrap(e|es|ed|ing)|dashboards?|tracing|telemetry|fluent\w*|loki|kibana|grafana|TargetDown)\b|/var/log",
+        re.IGNORECASE,
+    ),
+}
+#: What a subject speaks of where a change only watches or explains. "log in" is no log, and LOG-12 a ticket.
+_BYSTANDERS = {
+    "logs, metrics or alerts": re.compile(
+        r"\b(log(s|ging|ged|gers?)?(?!-\d|[- ]?in\b)|metrics?|dashboards?|grafana|trac(e|es|ing)|telemetry|histograms?|gauges?|alert(s|ing)?|monitoring)\b",
+        re.IGNORECASE,
+    ),
+    "documentation": re.compile(
+        r"\b(error messages?|wording|comments?|docs?|documentation|docstrings?|javadoc|typos?|runbooks?|spelling|readme|descri(be|ption)|explain|clarify|screenshots?|examples?)\b",
+        re.IGNORECASE,
+    ),
 }
 #: Characters of an incident in which it says so: behind them are logs.
 _SPOKEN_LIMIT = 4_000
@@ -139,6 +162,17 @@ def kinds(commit: Commit) -> frozenset[str]:
 def spoken_of(text: str) -> frozenset[str]:
     """Which of the things that never run an incident's words speak of."""
     return frozenset(what for what, pattern in _SPOKEN.items() if pattern.search(text[:_SPOKEN_LIMIT]))
+
+
+def stands_by(commit: Commit, spoken: Collection[str] = ()) -> str:
+    """What a commit's subject speaks of, in words, where that only watches or explains the rest; empty for others.
+
+    Args:
+        spoken: what the incident itself speaks of (`spoken_of`), so that it may be what failed: of such a commit nothing is said.
+    """
+    return next(
+        (what for what, pattern in _BYSTANDERS.items() if what not in spoken and pattern.search(commit.subject)), ""
+    )
 
 
 def never_runs(commit: Commit, spoken: Collection[str] = ()) -> str:
@@ -168,4 +202,6 @@ def _idle(path: str) -> str:
         return "" if _READ_BY_MACHINES.search(path) or _MAY_BE_READ.search(path) else "documentation"
     if _CHECKS.search(path):
         return "checks"
+    if _ELSEWHERE.search(path):
+        return "settings of other environments"
     return "dashboards" if _DASHBOARD.search(path) else ""

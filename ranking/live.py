@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from ranking.kinds import never_runs, spoken_of
+from ranking.kinds import never_runs, spoken_of, stands_by
 from ranking.lexicon import Lines
 from ranking.onset import told_onset
 from ranking.surroundings import landed_at
@@ -38,11 +38,19 @@ def surroundings_known(columns: Mapping[str, Collection[float]]) -> bool:
     return any(any(columns[feature]) for feature in ("service", "foreign_service", *CHANGED) if feature in columns)
 
 
-def times_told(measurer: Measurer) -> None:
-    """How recent each is, once more where its `surroundings_known`: an alert's time is when the trouble began, a repair's is not."""
-    columns = measurer.table.columns
-    if surroundings_known(columns):
-        columns["recent_told"] = list(columns["recent"])
+def told(measurer: Measurer) -> None:
+    """What counts only where `surroundings_known`: how recent each is, once more, as an alert's time is when the trouble began and a
+    repair's is not; and which stand by: an alert tells of a symptom, and who speaks of the symptom itself mostly watches it.
+    """
+    table = measurer.table
+    if not surroundings_known(table.columns):
+        return
+    table.columns["recent_told"] = list(table.columns["recent"])
+    spoken = spoken_of(measurer.question.text)
+    for index, commit in enumerate(table.commits):
+        what = stands_by(commit, spoken)
+        if what:
+            table.put("bystander", index, 1.0, what)
 
 
 def times(measurer: Measurer) -> None:

@@ -282,7 +282,7 @@ class Ranker:
         found, votes, problems = self._voted(survey, by_features)
         # Whoever asks about a project's last so many commits knows that one of them did it; a page knows nothing.
         doubt = scorer.doubted(table, by_features, self._weighing.all_doubt) if survey.page else 0.0
-        chances = [(1 - doubt) * chance for chance in scorer.chances(found, self._weighing.temperature)]
+        chances = scorer.confidences(table, found, self._weighing, doubt)
         order = sorted(range(len(commits)), key=lambda index: -found[index])
         reasons = self._reasons(survey, weights, order[:EXPLAINED], votes)
         culprits = tuple(

@@ -33,6 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
     "switch": ("switched",),
     "idle": ("never_runs",),
+    "bystander": ("bystander",),
     "onset": ("after_onset",),
     "time": (
         "recent",
@@ -197,6 +198,11 @@ def _idle(table: Table, index: int, moment: datetime, worth: float) -> str:
     return f"changes only {what}, which nothing runs in production" if worth < 0 and what else ""
 
 
+def _bystander(table: Table, index: int, moment: datetime, worth: float) -> str:
+    what = table.notes.get(("bystander", index))
+    return f"speaks of {what}, and seldom does such a change break anything" if worth < 0 and what else ""
+
+
 def _onset(table: Table, index: int, moment: datetime, worth: float) -> str:
     hours = table.notes.get(("after_onset", index))
     return f"came {span(float(hours) * 3600)} after the trouble began, by the incident's words" if hours else ""
@@ -272,6 +278,7 @@ _WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
     "deploy": _deploy,
     "switch": _switch,
     "idle": _idle,
+    "bystander": _bystander,
     "onset": _onset,
     "time": _time,
     "repository": _repository,

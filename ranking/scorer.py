@@ -11,7 +11,6 @@ The weights lie in `weights.json`, with what they were fitted to; `learning/LOG.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,10 @@ _LINK_OVERLAP = 0.1
 _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
 #: What speaks so much against a candidate that its score says nothing of the others'.
 _RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
+#: What is less than so many times as likely as that no commit did it is not named.
+_BEYOND_DOUBT = 1.5
+#: The small Llama's word for the first of a ranking, on average over made-up pages.
+_USUAL_CLOSENESS = 0.38
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
 
@@ -51,6 +54,9 @@ class Weighing(BaseModel):
     #: label's incident is that of its repair, so they lean on words; where it is known what changed before a page, words say less.
     told_share: float = Field(default=1.0, gt=0)
     temperature: float = Field(default=1.0, gt=0)
+    #: The log-odds that the first candidate did it, where the same is known: a constant, what the log-odds of its chance count, and what
+    #: `closeness` beyond the usual does. Empty: its chance is believed.
+    told_odds: dict[str, float] = Field(default_factory=dict)
     #: How much one unit of a large model's log-probability counts in a score.
     model_weight: float = 0.5
     #: The logit of "no commit did it": a constant and what each of `signs` adds.
@@ -69,7 +75,7 @@ class Weighing(BaseModel):
         share = self.share(columns)
         return {**{feature: share * weight for feature, weight in self.weights.items()}, **self.by_hand}
 
-    @functools.cached_property
+    @property
     def all_doubt(self) -> dict[str, float]:
         """What each of `signs` adds to the doubt."""
         return {**self.doubt, **self.doubt_by_hand}
@@ -107,6 +113,46 @@ def chances(found: Sequence[float], temperature: float = 1.0) -> list[float]:
     exponents = [math.exp((score - top) / temperature) for score in found]
     total = sum(exponents) or 1.0
     return [exponent / total for exponent in exponents]
+
+
+def confidences(table: Table, found: Sequence[float], weighing: Weighing, doubt: float) -> list[float]:
+    """The probability of each candidate, in their order.
+
+    Where what was live is known, the first has what its lead is worth on such pages: a page tells of a symptom, and a commit that
+    only speaks of it comes first by the words that a repair would share with it. So the closer the first is in meaning, the less
+    its lead tells. The others follow by the temperature that gives it that.
+
+    Args:
+        found: the candidates' scores.
+        doubt: the probability that no commit did it.
+    """
+    temperature = weighing.temperature
+    if weighing.told_odds and len(found) > 1 and surroundings_known(table.columns):
+        earned = _earned(table, found, weighing, doubt)
+        temperature = _temperature_of(earned / (1 - doubt), found, temperature)
+    return [(1 - doubt) * chance for chance in chances(found, temperature)]
+
+
+def _earned(table: Table, found: Sequence[float], weighing: Weighing, doubt: float) -> float:
+    """The probability of the first, by `told_odds`."""
+    best = max(range(len(found)), key=lambda index: found[index])
+    chance = (1 - doubt) * chances(found, weighing.temperature)[best]
+    chance = min(1 - 1e-6, max(1e-6, chance))
+    near = table.columns["closeness"][best] - _USUAL_CLOSENESS if "closeness" in table.columns else 0.0
+    odds = weighing.told_odds
+    logit = odds["constant"] + odds["chance"] * math.log(chance / (1 - chance)) + odds["closeness"] * near
+    return 1 / (1 + math.exp(-logit))
+
+
+def _temperature_of(share: float, found: Sequence[float], temperature: float) -> float:
+    """The temperature that gives the first about this share, between a hundredth and a hundred times the usual one."""
+    top = max(found)
+    low, high = temperature / 100, temperature * 100
+    for _ in range(30):
+        middle = math.sqrt(low * high)
+        first = 1 / math.fsum(math.exp((score - top) / middle) for score in found)
+        low, high = (middle, high) if first > share else (low, middle)
+    return middle
 
 
 def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
@@ -212,8 +258,8 @@ def _value(table: Table, feature: str, index: int) -> float:
 def decide(table: Table, best: int, chance: float, doubt: float = 0.0) -> Confidence:
     """The word for a ranking whose first candidate is `best`, with its probability and that of no commit having done it.
 
-    What is less likely than that nothing did it is not named.
+    What is hardly more likely than that nothing did it is not named.
     """
-    if chance < max(POSSIBLE_FROM, doubt) or not (linked(table, best) and there(table, best)):
+    if chance < max(POSSIBLE_FROM, _BEYOND_DOUBT * doubt) or not (linked(table, best) and there(table, best)):
         return Confidence.INCONCLUSIVE
     return Confidence.LIKELY if chance >= LIKELY_FROM else Confidence.POSSIBLE

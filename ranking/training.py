@@ -379,7 +379,7 @@ def _outcome(one: Measured, weighing: Weighing) -> Outcome:
     columns = {feature: column.tolist() for feature, column in one.columns.items()}
     table = Table(commits=(), columns=columns, outside=told_outside(incident_of(one.case).text))
     doubt = scorer.doubted(table, found, weighing.all_doubt) if one.page else 0.0
-    chance = (1 - doubt) * scorer.chances(found, weighing.temperature)[order[0]]
+    chance = scorer.confidences(table, found, weighing, doubt)[order[0]]
     return Outcome(
         place=place_of(one.case.culprits, (one.shas[index] for index in order)),
         confidence=chance,

@@ -7,7 +7,7 @@ from ranking_repos import NOON
 
 from core.model import Commit, FileChange
 from ranking.clues import READ_LIMIT, find_clues
-from ranking.kinds import KINDS, kinds, never_runs
+from ranking.kinds import KINDS, kinds, never_runs, spoken_of, stands_by
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,55 @@ def test_a_commit_says_what_kind_of_change_it_is(told, expected):
             ],
         ),
         ("", ["pay/a.py", "deploy/values.yaml"]),
+        (
+            "settings of other environments",
+            [
+                "values-staging.yaml",
+                "envs/dev/db/main.tf",
+                "k8s/overlays/uat/web.yaml",
+                "app/application-qa.yml",
+                ".env.dev",
+            ],
+        ),
+        ("", ["models/staging/payments.sql", "staging/run.py", "devices.yaml", "src/development.rb", "stages.yml"]),
     ],
 )
 def test_what_never_runs_in_production_is_told_by_its_path_alone(what, paths):
     """Only where that is sure: what builds, rolls out, alerts, is shown or is read may break something."""
     assert {path: never_runs(commit(files=(path,))) for path in paths} == dict.fromkeys(paths, what)
+
+
+@pytest.mark.parametrize(
+    ("subject", "what"),
+    [
+        ("Log the payload of each call", "logs, metrics or alerts"),
+        ("pay: metric for declined cards", "logs, metrics or alerts"),
+        ("alert on a full disk at 5 %", "logs, metrics or alerts"),
+        ("Clarify what a retry does", "documentation"),
+        ("Fix typo in error message", "documentation"),
+        ("LOG-12 shorten the timeout", ""),
+        ("Let guests log in by mail", ""),
+        ("Reserve in the order they come", ""),
+    ],
+)
+def test_who_speaks_of_what_watches_stands_by(subject, what):
+    """By its subject; a ticket called LOG and a login are no logs."""
+    assert stands_by(commit(subject=subject)) == what
+
+
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("logstash is down", "Log the payload of each call"),
+        ("/var/log is full on web-3", "Log the payload of each call"),
+        ("no scrapes since 14:00", "metrics: a port of their own"),
+        ("the docs do not build", "Clarify what a retry does"),
+    ],
+)
+def test_what_the_incident_speaks_of_does_not_stand_by(text, subject):
+    """Where logging is what failed, who touched it is as good a suspect as any."""
+    assert stands_by(commit(subject=subject)) != ""
+    assert stands_by(commit(subject=subject), spoken_of(text)) == ""
 
 
 def test_one_file_that_runs_is_enough():

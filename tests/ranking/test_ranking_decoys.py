@@ -102,6 +102,27 @@ def test_documentation_never_runs_wherever_it_lies(make_repo, home):
 
 
 @pytest.mark.parametrize(
+    ("subject", "path", "feature"),
+    [
+        ("Log each deadlock of stock", "stock/say.py", "bystander"),
+        (f"Shorter pool, for '{ERROR}'", "k8s/staging/stock.yaml", "idle"),
+    ],
+)
+def test_what_watches_or_is_not_production_stands_behind(subject, path, feature, make_repo, home):
+    """It says what the alert says, newer than the culprit, and the card says what speaks against it."""
+    begun = Change(hours=99, message="Begin", files={"services.yaml": "stock: [stock/, k8s/]\n", "stock/a.py": "1\n"})
+    repo, shas = make_repo("shop", [begun, CULPRIT, Change(hours=5, message=subject, files={path: "a: deadlock\n"})])
+    event = ChangeEvent(kind="deploy", at=NOON - timedelta(minutes=20), service="stock", sha=shas[2])
+    ranked = {
+        culprit.commit.sha: culprit
+        for culprit in Ranker([open_history(repo, home=home)]).rank(INCIDENT, events=[event]).culprits
+    }
+
+    assert next(iter(ranked)) == shas[1]
+    assert feature in {reason.feature for reason in ranked[shas[2]].reasons if reason.weight < 0}
+
+
+@pytest.mark.parametrize(
     ("before", "after", "remarks"),
     [
         ("a = 1\n", "a = 1  # why\n", False),

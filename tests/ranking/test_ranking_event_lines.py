@@ -56,6 +56,7 @@ def test_what_its_kind_says_of_a_deploy_is_kept(kind, name, expected):
         ("deploy", {"environment": "production"}, True),
         ("deploy", {"env": "staging"}, False),
         ("deploy", {"name": "to staging"}, False),
+        ("deploy", {"env": "stg"}, False),
         ("deploy", {"name": "release/dev-tools", "environment": "prod-eu"}, True),
         ("flag", {"name": "dev-tools"}, True),
         ("flag", {"name": "new-cart", "stage": "qa"}, False),

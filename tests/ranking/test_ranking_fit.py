@@ -145,6 +145,16 @@ def test_the_word_needs_both_a_chance_and_a_link(chance, columns, word):
     assert scorer.decide(table, 0, chance) is word
 
 
+@pytest.mark.parametrize(
+    ("doubt", "word"), [(0.0, "possible"), (0.2, "possible"), (0.3, "inconclusive"), (0.4, "inconclusive")]
+)
+def test_what_is_hardly_likelier_than_no_commit_is_not_named(doubt, word):
+    """It must be half as likely again."""
+    table = Table(commits=[None], columns={"overlap": [0.5]})
+
+    assert scorer.decide(table, 0, 0.4, doubt).value == word
+
+
 def test_a_vote_moves_candidates_against_each_other_only():
     """The voters as a group keep their place against the rest."""
     changed = scorer.with_votes([3.0, 2.0, 1.0], [0, 1], [-3.0, -1.0], 0.5)

@@ -120,6 +120,50 @@ def test_every_sign_that_ships_is_measured():
     assert sorted({*read_weighing().all_doubt, "score", "outside"} - measured.keys()) == []
 
 
+def confidences(found, doubt=0.0, **columns):
+    """By what ships, for three candidates."""
+    table = Table(commits=[], columns={"closeness": [0.38] * len(found), **columns})
+    return scorer.confidences(table, found, read_weighing(), doubt)
+
+
+@pytest.mark.parametrize("found", [[3.0, 1.0, 0.0], [0.2, 0.1, 0.0], [9.0, 8.9, -3.0], [2.0, 2.0, 0.0]])
+@pytest.mark.parametrize("doubt", [0.0, 0.3, 0.9])
+def test_what_a_lead_is_worth_changes_no_order(found, doubt):
+    """Chances stay in the order of the scores and add up to what the doubt leaves, whatever the first one's becomes."""
+    told = confidences(found, doubt, service=[1.0, 0.0, 0.0], closeness=[0.7, 0.2, 0.2])
+
+    assert sorted(told, reverse=True) == told
+    assert math.fsum(told) == pytest.approx(1 - doubt)
+
+
+def test_a_lead_by_meaning_is_believed_less_where_it_is_known_what_was_live():
+    """A page's symptom is what bystanders speak of. Where only words are known, the lead was fitted to such, and stands."""
+    found, service = [3.0, 1.0, 0.0], [1.0, 1.0, 0.0]
+    near, far = ([closeness, 0.2, 0.2] for closeness in (0.7, 0.2))
+
+    assert (
+        confidences(found, service=service, closeness=near)[0] < confidences(found, service=service, closeness=far)[0]
+    )
+    assert confidences(found, closeness=near) == confidences(found, closeness=far)
+
+
+def test_without_the_small_llama_a_lead_is_worth_the_usual():
+    """Its column is missing then: as if it had said what it says on average."""
+    found = [3.0, 1.0, 0.0]
+    table = Table(commits=[], columns={"service": [1.0, 0.0, 0.0]})
+
+    assert scorer.confidences(table, found, read_weighing(), 0.0) == confidences(found, service=[1.0, 0.0, 0.0])
+
+
+def test_weights_that_do_not_know_what_a_lead_is_worth_believe_it():
+    """As those that a team trained with an earlier release."""
+    table = Table(commits=[], columns={"service": [1.0, 0.0], "closeness": [0.9, 0.0]})
+
+    assert scorer.confidences(table, [2.0, 0.0], Weighing(release="old", weights={}), 0.1) == pytest.approx(
+        [0.9 * chance for chance in scorer.chances([2.0, 0.0])]
+    )
+
+
 def test_a_doubted_ranking_names_nobody(history):
     """The order stays; the confidence goes, and with it the word."""
     sure = Weighing(release="s", weights=read_weighing().weights)
