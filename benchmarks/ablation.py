@@ -12,7 +12,7 @@ flatter it, so give it others (its card says which).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,14 +100,19 @@ def variants(samples: Sequence[Sample], features: Sequence[str]) -> dict[str, di
         "all, weights not learned": judged(samples, unlearned(samples, features)),
     }
     for name, group in GROUPS.items():
-        left = [feature for feature in features if feature not in (*group, *(kinds if "kind" in name else ()))]
-        found[f"without {name}"] = judged(samples, learned(samples, left))
+        out = (*group, *(kinds if "kind" in name else ()))
+        found[f"without {name}"] = judged(samples, learned(samples, features, out))
     return found
 
 
-def learned(samples: Sequence[Sample], features: Sequence[str]) -> Callable[[Sample], NDArray[np.float64]]:
-    """Scores by weights fitted to the other folds."""
-    weights = held_out(samples, features, read_weighing().by_hand)
+def learned(
+    samples: Sequence[Sample], features: Sequence[str], out: Collection[str] = ()
+) -> Callable[[Sample], NDArray[np.float64]]:
+    """Scores by weights fitted to the other folds, with some features left out."""
+    shipped = read_weighing()
+    by_hand = {feature: weight for feature, weight in shipped.by_hand.items() if feature not in out}
+    left = [feature for feature in features if feature not in out]
+    weights = held_out(samples, left, shipped.model_copy(update={"by_hand": by_hand}))
     return lambda sample: scores(sample, weights[sample.fold])
 
 

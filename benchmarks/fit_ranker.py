@@ -84,7 +84,7 @@ def fit_all(
     shipped: Weighing,
 ) -> tuple[Weighing, list[Judged]]:
     """The weighing fitted to everything, and what weighings fitted to three folds said of the fourth."""
-    weights = held_out(caused, features, shipped.by_hand)
+    weights = held_out(caused, features, shipped)
     fold_of = {sample.case.id: sample.fold for sample in caused}
 
     def scored(samples: Sequence[Sample], kind: Blameless | None) -> list[_Scored]:
@@ -104,9 +104,8 @@ def fit_all(
         doubt = fit_doubt([one for one in pages if one.fold != fold])
         judge = shipped.model_copy(update={"temperature": temperature, "doubt": doubt})
         found += [_judged(one, judge) for one in everything if one.fold == fold]
-    final = dict(zip(features, map(float, np.round(fitted(caused, features, shipped.by_hand), 4)), strict=True))
     told = {
-        "weights": final,
+        "weights": _rounded(fitted(caused, features, shipped).weights),
         "temperature": round(temperature, 3),
         "doubt": _rounded(fit_doubt(pages)),
     }

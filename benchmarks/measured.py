@@ -30,6 +30,7 @@ from core.model import Incident, from_unix
 from ranking import fit
 from ranking.labels.cases import Labelled
 from ranking.ranker import Progress, Ranker
+from ranking.scorer import Weighing
 
 FOLDS = 4
 #: How an incident is shown without its culprit: at the moment before that was made, so that everything is as it was then; or
@@ -59,6 +60,11 @@ class Sample:
     #: Which of `FOLDS` holds it out, and which set of cases it is of.
     fold: int = 0
     group: str = ""
+
+    @property
+    def columns(self) -> dict[str, NDArray[np.float32]]:
+        """Feature -> a number for each candidate."""
+        return {feature: self.numbers[:, place] for feature, place in self.places.items()}
 
     def matrix(self, features: Sequence[str]) -> NDArray[np.float64]:
         """The columns of some features; one that was not measured is zero."""
@@ -176,8 +182,8 @@ def in_folds(sets: Mapping[str, Sequence[Sample]]) -> list[Sample]:
     return found
 
 
-def fitted(samples: Sequence[Sample], features: Sequence[str], given: Mapping[str, float]) -> NDArray[np.float64]:
-    """Weights that make the culprits of these samples likeliest.
+def fitted(samples: Sequence[Sample], features: Sequence[str], shipped: Weighing) -> Weighing:
+    """The weighing whose weights make the culprits of these samples likeliest.
 
     A place, which is a pool or a single repository, counts by the square root of its incidents: alike, 80 incidents would say as
     much as 600; one by one, one kind of place would decide. Single repositories count half: there are many, and production is what
@@ -185,23 +191,25 @@ def fitted(samples: Sequence[Sample], features: Sequence[str], given: Mapping[st
 
     Args:
         features: what is weighed.
-        given: features whose weights are set by hand, and what those are.
+        shipped: what of it was set by hand stays as it is.
     """
     sizes = Counter(map(_place, samples))
     worth = {place: math.sqrt(size) * (SINGLE if len(place) > 1 else 1.0) for place, size in sizes.items()}
     share = SET_WEIGHT * len({sample.group for sample in samples}) / sum(worth.values())
-    return fit.fit_weights(
+    by_hand = shipped.model_copy(update={"weights": {}})
+    found = fit.fit_weights(
         [
             fit.Lesson(
-                features=sample.matrix(features),
+                features=shipped.share(sample.columns) * sample.matrix(features),
                 culprit=sample.culprit,
                 weight=share * worth[_place(sample)] / sizes[_place(sample)],
-                offset=scores(sample, given),
+                offset=scores(sample, by_hand),
             )
             for sample in samples
             if sample.culprit is not None
         ]
     )
+    return shipped.model_copy(update={"weights": dict(zip(features, map(float, found), strict=True))})
 
 
 def _place(sample: Sample) -> tuple[str, ...]:
@@ -210,8 +218,9 @@ def _place(sample: Sample) -> tuple[str, ...]:
     return (sample.group, *repos) if len(repos) == 1 else (sample.group,)
 
 
-def scores(sample: Sample, weights: Mapping[str, float]) -> NDArray[np.float64]:
+def scores(sample: Sample, weighing: Weighing) -> NDArray[np.float64]:
     """The sums of weight times feature of a sample's candidates."""
+    weights = weighing.of(sample.columns)
     found: NDArray[np.float64] = sample.matrix(list(weights)) @ np.array(list(weights.values()))
     return found
 
@@ -221,14 +230,8 @@ def place_of(scores: NDArray[np.float64], culprit: int) -> float:
     return float((scores >= scores[culprit]).sum())
 
 
-def held_out(
-    samples: Sequence[Sample], features: Sequence[str], given: Mapping[str, float]
-) -> dict[int, dict[str, float]]:
-    """For each fold, the weights of all features, fitted to the other folds."""
+def held_out(samples: Sequence[Sample], features: Sequence[str], shipped: Weighing) -> dict[int, Weighing]:
+    """For each fold, the weighing fitted to the other folds."""
     return {
-        fold: {
-            **dict(zip(features, fitted([s for s in samples if s.fold != fold], features, given), strict=True)),
-            **given,
-        }
-        for fold in range(FOLDS)
+        fold: fitted([sample for sample in samples if sample.fold != fold], features, shipped) for fold in range(FOLDS)
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ranking.kinds import never_runs, spoken_of, stands_by
 from ranking.lexicon import Lines
 from ranking.onset import told_onset
+from ranking.paged import told_as_page
 from ranking.surroundings import landed_at
 
 if TYPE_CHECKING:
@@ -39,18 +40,23 @@ def surroundings_known(columns: Mapping[str, Collection[float]]) -> bool:
 
 
 def told(measurer: Measurer) -> None:
-    """What counts only where `surroundings_known`: how recent each is, once more, as an alert's time is when the trouble began and a
-    repair's is not; and which stand by: an alert tells of a symptom, and who speaks of the symptom itself mostly watches it.
+    """How far the incident is told as a page tells it, and what counts by that.
+
+    A page's time is when the trouble began, so that it says more how recent a candidate is. And a page tells of a symptom: who
+    speaks of the symptom itself mostly watches it, and stands by. Where the service or what went live is known, it is a page.
     """
-    table = measurer.table
-    if not surroundings_known(table.columns):
+    table, question = measurer.table, measurer.question
+    known = 1.0 if surroundings_known(table.columns) else 0.0
+    paged = known or (told_as_page(question.text) if question.page else 0.0)
+    table.columns["paged"] = [paged] * len(table.commits)
+    if not paged:
         return
-    table.columns["recent_told"] = list(table.columns["recent"])
-    spoken = spoken_of(measurer.question.text)
+    table.columns["recent_told"] = [paged * value for value in table.columns["recent"]]
+    spoken = spoken_of(question.text)
     for index, commit in enumerate(table.commits):
         what = stands_by(commit, spoken)
         if what:
-            table.put("bystander", index, 1.0, what)
+            table.put("bystander", index, paged, what)
 
 
 def times(measurer: Measurer) -> None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import UsageError
 from core.model import Confidence
 from ranking.features import Table
-from ranking.live import CHANGED, surroundings_known
+from ranking.live import CHANGED
 
 #: What ships with Rundown.
 SHIPPED = Path(__file__).parent / "weights.json"
@@ -50,12 +50,12 @@ class Weighing(BaseModel):
     weights: dict[str, float]
     #: Set by hand, because no public label has them; why, in `learning/LOG.md`.
     by_hand: dict[str, float] = Field(default_factory=dict)
-    #: What the fitted ones count where the affected service, or what went live and was switched, is known: the time of a public
-    #: label's incident is that of its repair, so they lean on words; where it is known what changed before a page, words say less.
+    #: What the fitted ones count where an incident is told as a page tells it (`ranking.paged`), or what was live is known: the words
+    #: and the time of a public label are those of its repair, so they lean on words; before a page, words say less.
     told_share: float = Field(default=1.0, gt=0)
     temperature: float = Field(default=1.0, gt=0)
-    #: The log-odds that the first candidate did it, where the same is known: a constant, what the log-odds of its chance count, and what
-    #: `closeness` beyond the usual does. Empty: its chance is believed.
+    #: The log-odds there that the first candidate did it: a constant, what the log-odds of its chance count, and what `closeness`
+    #: beyond the usual does. Empty: its chance is believed.
     told_odds: dict[str, float] = Field(default_factory=dict)
     #: How much one unit of a large model's log-probability counts in a score.
     model_weight: float = 0.5
@@ -67,8 +67,8 @@ class Weighing(BaseModel):
     notes: dict[str, object] = Field(default_factory=dict)
 
     def share(self, columns: Mapping[str, Collection[float]]) -> float:
-        """What the fitted weights count for candidates of these columns: 1, or `told_share`."""
-        return self.told_share if surroundings_known(columns) else 1.0
+        """What the fitted weights count for candidates of these columns: from 1 to `told_share`."""
+        return 1.0 - (1.0 - self.told_share) * _paged(columns)
 
     def of(self, columns: Mapping[str, Collection[float]]) -> dict[str, float]:
         """The weight of every feature for candidates of these columns."""
@@ -115,33 +115,38 @@ def chances(found: Sequence[float], temperature: float = 1.0) -> list[float]:
     return [exponent / total for exponent in exponents]
 
 
+def _paged(columns: Mapping[str, Collection[float]]) -> float:
+    """How far the candidates' incident is told as a page; see `ranking.live.told`."""
+    return float(next(iter(columns.get("paged", ())), 0.0))
+
+
 def confidences(table: Table, found: Sequence[float], weighing: Weighing, doubt: float) -> list[float]:
     """The probability of each candidate, in their order.
 
-    Where what was live is known, the first has what its lead is worth on such pages: a page tells of a symptom, and a commit that
-    only speaks of it comes first by the words that a repair would share with it. So the closer the first is in meaning, the less
-    its lead tells. The others follow by the temperature that gives it that.
+    As far as an incident is told as a page, the first has what its lead is worth before such: a page tells of a symptom, and a
+    commit that only speaks of it comes first by the words that a repair would share with it. So the closer the first is in
+    meaning, the less its lead tells. The others follow by the temperature that gives it that.
 
     Args:
         found: the candidates' scores.
         doubt: the probability that no commit did it.
     """
-    temperature = weighing.temperature
-    if weighing.told_odds and len(found) > 1 and surroundings_known(table.columns):
+    temperature, paged = weighing.temperature, _paged(table.columns)
+    if weighing.told_odds and len(found) > 1 and paged:
         earned = _earned(table, found, weighing, doubt)
         temperature = _temperature_of(earned / (1 - doubt), found, temperature)
     return [(1 - doubt) * chance for chance in chances(found, temperature)]
 
 
 def _earned(table: Table, found: Sequence[float], weighing: Weighing, doubt: float) -> float:
-    """The probability of the first, by `told_odds`."""
+    """The probability of the first, as far as `told_odds` apply."""
     best = max(range(len(found)), key=lambda index: found[index])
     chance = (1 - doubt) * chances(found, weighing.temperature)[best]
     chance = min(1 - 1e-6, max(1e-6, chance))
     near = table.columns["closeness"][best] - _USUAL_CLOSENESS if "closeness" in table.columns else 0.0
-    odds = weighing.told_odds
-    logit = odds["constant"] + odds["chance"] * math.log(chance / (1 - chance)) + odds["closeness"] * near
-    return 1 / (1 + math.exp(-logit))
+    odds, paged, led = weighing.told_odds, _paged(table.columns), math.log(chance / (1 - chance))
+    worth = odds["constant"] + odds["chance"] * led + odds["closeness"] * near
+    return 1 / (1 + math.exp(-(paged * worth + (1 - paged) * led)))
 
 
 def _temperature_of(share: float, found: Sequence[float], temperature: float) -> float:

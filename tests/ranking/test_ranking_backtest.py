@@ -28,7 +28,7 @@ def work(part: str, hours: float) -> Change:
 
 
 def undone(part: str, hours: float, sha: str) -> Change:
-    message = f"Revert it\n\nThis reverts commit {sha}.\n\nThe {part} page answers 500, {part}_worker crashes at once, customers complain."
+    message = f"Revert it\n\nThis reverts commit {sha}.\n\nThe {part} page breaks, as {part}_worker should not have been called in the {part} hook."
     return Change(hours=hours, message=message, files={f"src/{part}.py": "old = 1\n"}, author="bob")
 
 

@@ -18,6 +18,7 @@ from core.errors import UsageError
 from ranking.history import open_history
 from ranking.labels.cases import Labelled
 from ranking.ranker import Ranker
+from ranking.scorer import Weighing
 
 
 def _sample(at: float, *repos: str, candidates: int = 1) -> Sample:
@@ -109,6 +110,6 @@ def test_a_pool_counts_as_more_than_a_repository(monkeypatch):
     # How many candidates each has tells which is which.
     alone = [replace(_sample(at, "shop", candidates=2), group="alone") for at in range(1, 10)]
     pooled = [replace(_sample(at, "shop", "api", candidates=3), group="page") for at in range(1, 5)]
-    measured.fitted([*alone, *pooled], [], {})
+    measured.fitted([*alone, *pooled], [], Weighing(release="a", weights={}))
 
     assert 9 * weights[2] / (4 * weights[3]) == pytest.approx(1.5 / 2)

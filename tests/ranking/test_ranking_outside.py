@@ -12,10 +12,12 @@ import pytest
 from ranking_repos import NOON, Change
 
 from core.model import Confidence, Incident
+from ranking import outside
 from ranking.events import ChangeEvent
 from ranking.history import open_history
-from ranking.outside import read_words, terms, told_outside
+from ranking.outside import told_outside
 from ranking.ranker import Ranker
+from ranking.word_odds import read_words, terms
 
 OUTSIDE = [
     "the wildcard certificate for *.shop.example expired at midnight",
@@ -106,8 +108,8 @@ def test_what_ships_is_what_the_texts_teach():
     rows = [json.loads(line) for line in lines]
     held = Counter(term for row in rows for term in set(terms(f"{row['title']}\n{row['description']}")))
 
-    assert read_words().terms.keys() == {term for term, count in held.items() if count >= 3}
-    assert read_words().notes["texts"] == len(rows)
+    assert read_words(outside.SHIPPED).terms.keys() == {term for term, count in held.items() if count >= 3}
+    assert read_words(outside.SHIPPED).notes["texts"] == len(rows)
 
 
 def _words(text):

@@ -60,25 +60,15 @@ def test_weights_survive_being_written(tmp_path):
     assert read_weighing(path) == weighing
 
 
-TOLD = {"hunk": [1.0, 0.5], "recent": [-2.0, -1.0], "service": [0.0, 1.0]}
-
-
 @pytest.mark.parametrize(
     ("columns", "share"),
-    [
-        (TOLD, 0.5),
-        ({**TOLD, "service": [0.0, 0.0]}, 1.0),
-        ({"hunk": [1.0, 0.5]}, 1.0),
-        ({"hunk": [1.0, 0.5], "went_live": [0.0, 0.2]}, 0.5),
-        ({"hunk": [1.0, 0.5], "not_live": [1.0, 0.0]}, 0.5),
-        ({"hunk": [1.0, 0.5], "switched": [1.0, 0.0]}, 0.5),
-    ],
+    [({"paged": [1.0, 1.0]}, 0.5), ({"paged": [0.25, 0.25]}, 0.875), ({}, 1.0), ({"paged": []}, 1.0)],
 )
-def test_words_say_less_where_it_is_known_what_changed(columns, share):
+def test_words_say_less_the_more_an_incident_is_told_as_a_page(columns, share):
     """What was fitted to words counts a share of itself there; what was set by hand counts whole."""
     weighing = Weighing(release="a", weights={"hunk": 2.0}, by_hand={"service": 1.5}, told_share=0.5)
 
-    assert weighing.of(columns) == {"hunk": 2.0 * share, "service": 1.5}
+    assert weighing.of({"hunk": [1.0, 0.5], **columns}) == {"hunk": 2.0 * share, "service": 1.5}
 
 
 def test_weights_that_know_no_doubt_have_none():
@@ -130,34 +120,33 @@ def confidences(found, doubt=0.0, **columns):
 @pytest.mark.parametrize("doubt", [0.0, 0.3, 0.9])
 def test_what_a_lead_is_worth_changes_no_order(found, doubt):
     """Chances stay in the order of the scores and add up to what the doubt leaves, whatever the first one's becomes."""
-    told = confidences(found, doubt, service=[1.0, 0.0, 0.0], closeness=[0.7, 0.2, 0.2])
+    told = confidences(found, doubt, paged=[1.0] * 3, closeness=[0.7, 0.2, 0.2])
 
     assert sorted(told, reverse=True) == told
     assert math.fsum(told) == pytest.approx(1 - doubt)
 
 
-def test_a_lead_by_meaning_is_believed_less_where_it_is_known_what_was_live():
-    """A page's symptom is what bystanders speak of. Where only words are known, the lead was fitted to such, and stands."""
-    found, service = [3.0, 1.0, 0.0], [1.0, 1.0, 0.0]
-    near, far = ([closeness, 0.2, 0.2] for closeness in (0.7, 0.2))
+def test_a_lead_by_meaning_is_believed_less_the_more_it_is_a_page():
+    """A page's symptom is what bystanders speak of. Told as a repair, the lead was fitted to such, and stands."""
+    told = [confidences([3.0, 1.0, 0.0], paged=[paged] * 3, closeness=[0.7, 0.2, 0.2])[0] for paged in (0.0, 0.5, 1.0)]
+    far = confidences([3.0, 1.0, 0.0], paged=[1.0] * 3, closeness=[0.2, 0.2, 0.2])[0]
 
-    assert (
-        confidences(found, service=service, closeness=near)[0] < confidences(found, service=service, closeness=far)[0]
-    )
-    assert confidences(found, closeness=near) == confidences(found, closeness=far)
+    assert sorted(told, reverse=True) == told
+    assert told[0] == confidences([3.0, 1.0, 0.0])[0]
+    assert told[2] < far
 
 
 def test_without_the_small_llama_a_lead_is_worth_the_usual():
     """Its column is missing then: as if it had said what it says on average."""
-    found = [3.0, 1.0, 0.0]
-    table = Table(commits=[], columns={"service": [1.0, 0.0, 0.0]})
+    found, paged = [3.0, 1.0, 0.0], [1.0] * 3
+    table = Table(commits=[], columns={"paged": paged})
 
-    assert scorer.confidences(table, found, read_weighing(), 0.0) == confidences(found, service=[1.0, 0.0, 0.0])
+    assert scorer.confidences(table, found, read_weighing(), 0.0) == confidences(found, paged=paged)
 
 
 def test_weights_that_do_not_know_what_a_lead_is_worth_believe_it():
     """As those that a team trained with an earlier release."""
-    table = Table(commits=[], columns={"service": [1.0, 0.0], "closeness": [0.9, 0.0]})
+    table = Table(commits=[], columns={"paged": [1.0, 1.0], "closeness": [0.9, 0.0]})
 
     assert scorer.confidences(table, [2.0, 0.0], Weighing(release="old", weights={}), 0.1) == pytest.approx(
         [0.9 * chance for chance in scorer.chances([2.0, 0.0])]

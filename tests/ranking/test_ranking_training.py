@@ -48,7 +48,10 @@ def made_up(count: int, truth: dict[str, float], seed: int = 5) -> list[Measured
     draw = np.random.default_rng(seed)
     found = []
     for number in range(count):
-        columns = {name: draw.normal(size=10) for name in ("words", "recent", "service")} | {"overlap": np.ones(10)}
+        columns = {name: draw.normal(size=10) for name in ("words", "recent", "service")} | {
+            "overlap": np.ones(10),
+            "paged": np.ones(10),
+        }
         chances = np.exp(sum((weight * columns[name] for name, weight in truth.items()), np.zeros(10)))
         row = int(draw.choice(10, p=chances / chances.sum()))
         shas = tuple(f"{number:04d}{place:036d}" for place in range(10))
