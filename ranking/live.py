@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What deploys and switches tell of a candidate.
 CHANGED = ("went_live", "in_last_deploy", "not_live", "rolled_back", "switched")
+#: What counts otherwise before a page: these columns are there once more, as far as it is one.
+_TOLD = ("recent", "within_hour", "changed_again", "subject", "kind_robot", "kind_dependency")
 #: What knowing a switch's name in a changed line is worth beside having brought it: the lines around a change are read too.
 _IN_LINES = 0.5
 #: What never running is worth against a commit where no deploy says that the page is of production: of 890 labelled pages two were caused so.
@@ -51,7 +53,9 @@ def told(measurer: Measurer) -> None:
     table.columns["paged"] = [paged] * len(table.commits)
     if not paged:
         return
-    table.columns["recent_told"] = [paged * value for value in table.columns["recent"]]
+    for feature in _TOLD:
+        if feature in table.columns:
+            table.columns[f"{feature}_told"] = [paged * value for value in table.columns[feature]]
     spoken = spoken_of(question.text)
     for index, commit in enumerate(table.commits):
         what = stands_by(commit, spoken)

@@ -101,7 +101,8 @@ def test_words_shared_by_changed_lines_alone_are_not_denied(make_repo, home):
             *(Change(hours=2 - n / 9, message=f"Pool connection {n}", files={f"c{n}.py": "pool\n"}) for n in range(9)),
         ],
     )
-    incident = Incident(id="1", title="connection pool exhausted", created_at=NOON)
+    # In the words of a repair, in which a subject counts most.
+    incident = Incident(id="1", title="this exhausted the connection pool, as it should be", created_at=NOON)
     ranking = Ranker([open_history(path, home=home)]).rank(incident)
     texts = next([r.text for r in c.reasons] for c in ranking.culprits if c.commit.sha == quiet)
 
