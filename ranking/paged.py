@@ -16,7 +16,7 @@ from ranking.word_odds import read_words
 #: What ships with Rundown.
 SHIPPED = Path(__file__).parent / "paged.json"
 #: Log odds up to which an incident is told wholly as a repair, and from which on wholly as a page.
-_REPAIR, _PAGE = 0.5, 2.0
+_REPAIR, _PAGE = 1.0, 3.0
 
 
 def told_as_page(text: str) -> float:

@@ -22,7 +22,7 @@ PAGES = [
     "[FIRING:2] KubePodCrashLooping (payments prod)",
     "p99 of search over 4 s since 14:02, CPU of all pods at 95 %",
     "Customers in Spain cannot pay, nothing was deployed today as far as I know",
-    "504s for a third of requests from the new region",
+    "504s for a third of requests since noon, all regions",
 ]
 REPAIRS = [
     "This breaks the build when the header is not found, as the check for it should be done before",
