@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from core.duration import duration
 from core.model import Confidence, Culprit, Draft, Evidence, Incident, Ranking, Section, Sentence, Status, Tier
 from core.text import strip_hidden
 
@@ -101,29 +102,16 @@ def status_words(incident: Incident) -> str:
     """Where it stands and who holds it: "Acknowledged by Dana and Lee"."""
     if incident.status is Status.RESOLVED:
         by = f" by {incident.resolved_by}" if incident.resolved_by else ""
-        after = f" after {duration(incident.created_at, incident.resolved_at)}" if incident.resolved_at else ""
+        after = f" after {duration(incident.resolved_at - incident.created_at)}" if incident.resolved_at else ""
         return f"Resolved{by}{after}"
     if incident.status is Status.ACKNOWLEDGED:
         return f"Acknowledged by {listed(incident.acknowledged_by)}" if incident.acknowledged_by else "Acknowledged"
     return "Triggered, not acknowledged yet" if incident.paged else "Investigated on request"
 
 
-def duration(start: datetime, end: datetime) -> str:
-    """The time between two moments, in at most two units: "40 s", "14 min", "3 h 20 min", "2 days"."""
-    seconds = abs(int((end - start).total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if minutes < 1:
-        return f"{seconds} s"
-    if hours < 1:
-        return f"{minutes} min"
-    if days < 1:
-        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
-    return "1 day" if days == 1 else f"{days} days"
-
-
 def relative(moment: datetime, incident: Incident) -> str:
     """When something happened, seen from the incident: "14 min before"."""
-    return f"{duration(moment, incident.created_at)} {'after' if moment > incident.created_at else 'before'}"
+    return f"{duration(moment - incident.created_at)} {'after' if moment > incident.created_at else 'before'}"
 
 
 def age(item: Evidence, incident: Incident) -> str:
@@ -131,7 +119,7 @@ def age(item: Evidence, incident: Incident) -> str:
     moment = item.occurred_at if item.kind is Tier.PAST_INCIDENT else item.updated_at
     if moment is None or moment > incident.created_at:
         return ""
-    span = duration(moment, incident.created_at)
+    span = duration(moment - incident.created_at)
     if item.kind is Tier.PAST_INCIDENT:
         return f"{span} earlier"
     return f"not updated for {span}" if incident.created_at - moment > STALE else f"updated {span} earlier"
@@ -202,7 +190,7 @@ def looked_at(ranking: Ranking) -> str:
     """What was searched: "143 commits in payments and shop, from the 14 days before"."""
     commits = "1 commit" if ranking.considered == 1 else f"{ranking.considered:,} commits"
     where = f" in {listed(ranking.repos)}" if ranking.repos else ""
-    return f"{commits}{where}, from the {duration(ranking.window_from, ranking.window_to)} before"
+    return f"{commits}{where}, from the {duration(ranking.window_to - ranking.window_from)} before"
 
 
 # -- evidence and words ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from bot import card as words
 from bot.kit import Block, Message, actions, button, context, few, fit, header, section, sections, spread, thumbs
 from bot.mrkdwn import bold, code, date, link, plain, prose
 from bot.sources import Sources
+from core.duration import duration
 from core.model import Draft, Evidence, Incident, Ranking, Section
 
 #: The button that asks for the private answer; its value names the question.
@@ -118,9 +119,7 @@ def postmortem_messages(
     sources = Sources(evidence, ranking, incident, legend=True)
     told = words.cited(draft, evidence, ranking, keep_empty=True)
     lasted = (
-        f"lasted {words.duration(incident.created_at, incident.resolved_at)}"
-        if incident.resolved_at
-        else "not resolved yet"
+        f"lasted {duration(incident.resolved_at - incident.created_at)}" if incident.resolved_at else "not resolved yet"
     )
     blocks: list[Block] = [
         header(f"Postmortem draft: {incident.title.strip() or 'incident without a title'}"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from core.duration import duration
 from core.model import Commit, Reason
 from ranking.features import Table
 
@@ -103,18 +104,8 @@ def explain(
 
 
 def ago(commit: Commit, moment: datetime) -> str:
-    """How long before a moment a commit came to its branch: "14 minutes"."""
-    return span((moment - commit.landed_at).total_seconds())
-
-
-def span(seconds: float) -> str:
-    """A length of time in the one unit that fits it, begun ones left out, as the card's clock counts: 18.7 minutes are 18."""
-    for size, unit, limit in ((1, "second", 60), (60, "minute", 120), (3600, "hour", 48), (86400, "day", 1e9)):
-        # A note tells hours to six places, so a whole minute may come back a few milliseconds short.
-        count = int((seconds + 0.01) // size)
-        if count < limit:
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return "long"
+    """How long before a moment a commit came to its branch: "14 min"."""
+    return duration(moment - commit.landed_at)
 
 
 def _sentence(group: str, table: Table, index: int, moment: datetime, worth: float) -> str:
@@ -179,11 +170,11 @@ def _deploy(table: Table, index: int, moment: datetime, worth: float) -> str:
     gone = table.notes.get(("rolled_back", index))
     hours, _, whose = table.notes.get(("went_live", index), "").partition("\n")
     if gone:
-        return f"was rolled back {span(float(gone) * 3600)} before"
+        return f"was rolled back {duration(timedelta(hours=float(gone)))} before"
     if hours and worth > 0:
         last = ", with the last deploy" if ("in_last_deploy", index) in table.notes else ""
         went, of = ("may have gone live", f" of {whose}" if last else "") if whose else ("went live", "")
-        return f"{went} {span(float(hours) * 3600)} before{last}{of}"
+        return f"{went} {duration(timedelta(hours=float(hours)))} before{last}{of}"
     return "had not gone live yet" if table.columns.get("not_live", [0.0] * (index + 1))[index] else ""
 
 
@@ -191,7 +182,7 @@ def _switch(table: Table, index: int, moment: datetime, worth: float) -> str:
     name, _, hours = table.notes.get(("switched", index), "").partition("\n")
     if not name or worth <= 0:
         return ""
-    when = f"{span(float(hours) * 3600)} before"
+    when = f"{duration(timedelta(hours=float(hours)))} before"
     if table.commits[index].sha.startswith(name):
         return f"was rolled out {when}, as a change of settings"
     return f"knows `{name}`, which was switched {when}"
@@ -209,14 +200,18 @@ def _bystander(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 def _onset(table: Table, index: int, moment: datetime, worth: float) -> str:
     hours = table.notes.get(("after_onset", index))
-    return f"came {span(float(hours) * 3600)} after the trouble began, by the incident's words" if hours else ""
+    return (
+        f"came {duration(timedelta(hours=float(hours)))} after the trouble began, by the incident's words"
+        if hours
+        else ""
+    )
 
 
 def _time(table: Table, index: int, moment: datetime, worth: float) -> str:
     commit = table.commits[index]
     if not commit.landed:
         return "had not been merged yet"
-    merged, made = ago(commit, moment), span((moment - commit.committed_at).total_seconds())
+    merged, made = ago(commit, moment), duration(moment - commit.committed_at)
     if commit.merged_at is None:
         return f"committed {made} before"
     waited = commit.merged_at - commit.committed_at > _WAITED and made != merged

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.card import duration
 from bot.doctor.check import Check, fail, off, ok, refused, warn
 from bot.library import OWN_INCIDENTS
+from core.duration import duration
 from core.errors import IndexUnavailable, RundownError, StoreError
 from core.named import import_named
 from core.settings import Settings
@@ -69,7 +69,7 @@ def _synced(name: str, spec: str, source: str, indexed: _Indexed) -> Check:
     if last is None or last.synced_at is None:
         found, way_out = f"{held}, and no sync of it has ever finished", f"read it to its end: {again}"
         return fail(name, f"{found}: {last.error}", way_out) if last and last.error else warn(name, found, way_out)
-    found = f"{held}, last synced {duration(last.synced_at, now)} ago"
+    found = f"{held}, last synced {duration(now - last.synced_at)} ago"
     found += f"; each sync since failed: {last.error}" if last.error else ""
     if now - last.synced_at < STALE:
         return warn(name, found, again) if last.error else ok(name, found)

@@ -46,25 +46,6 @@ def test_the_status_names_who_holds_it(incident: Incident, said: str):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "0 s"),
-        (59, "59 s"),
-        (60, "1 min"),
-        (840, "14 min"),
-        (3600, "1 h"),
-        (12_300, "3 h 25 min"),
-        (86_400, "1 day"),
-        (1_209_600, "14 days"),
-        (-840, "14 min"),
-    ],
-)
-def test_durations_read_as_people_say_them(seconds: int, said: str):
-    """At most two units."""
-    assert words.duration(states.START, states.START + timedelta(seconds=seconds)) == said
-
-
-@pytest.mark.parametrize(
     ("probability", "said"),
     [(0.82, "about 80%"), (0.83, "about 85%"), (0.05, "about 5%"), (0.96, "about 90%")]
     + [(value, "") for value in (0.0, 0.04, 1.0, 1.7, -1.0, float("nan"), float("inf"))],

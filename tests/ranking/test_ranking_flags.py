@@ -267,5 +267,5 @@ def test_a_commit_that_was_pushed_does_not_know_the_command_s_words(make_repo, h
 
     assert (ranking.culprits[0].commit.sha, told) == (
         shas[1],
-        ["was rolled out 2 hours before, as a change of settings"],
+        ["was rolled out 2 h before, as a change of settings"],
     )

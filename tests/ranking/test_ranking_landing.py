@@ -155,11 +155,11 @@ def test_what_was_merged_last_is_suspected_before_what_was_written_last(shop, ho
         }
 
     assert list(told(NOON).items()) == [
-        (ids["waited"], "merged 30 minutes before, committed 3 days before"),
-        (ids["direct"], "committed 30 hours before"),
+        (ids["waited"], "merged 30 min before, committed 3 days before"),
+        (ids["direct"], "committed 1 day before"),
     ]
     assert list(told(NOON - hours(1)).items()) == [
-        (ids["direct"], "committed 29 hours before"),
+        (ids["direct"], "committed 1 day before"),
         (ids["waited"], "had not been merged yet"),
     ]
 

@@ -231,7 +231,7 @@ def test_what_came_after_the_trouble_began_did_not_do_it(mail):
     late = next(culprit for culprit in ranking.culprits if culprit.commit.sha == ids[2])
 
     assert [ranker.rank(silent).culprits[0].commit.sha, ranking.culprits[0].commit.sha] == [ids[2], ids[1]]
-    assert "came 4 hours after the trouble began, by the incident's words" in [reason.text for reason in late.reasons]
+    assert "came 4 h after the trouble began, by the incident's words" in [reason.text for reason in late.reasons]
 
 
 def test_what_went_live_after_the_trouble_began_did_not_do_it_either(mail):
@@ -246,7 +246,7 @@ def test_what_went_live_after_the_trouble_began_did_not_do_it_either(mail):
             r.text for c in ranker.rank(early, events=deploys).culprits for r in c.reasons if c.commit.sha == ids[1]
         ]
 
-    assert "came 60 minutes after the trouble began, by the incident's words" in told["after"]
+    assert "came 1 h after the trouble began, by the incident's words" in told["after"]
     assert not [text for text in told["before"] if "trouble began" in text]
 
 

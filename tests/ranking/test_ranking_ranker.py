@@ -61,7 +61,7 @@ def test_the_culprit_comes_first_and_says_why(shop, ranker):
     assert (first.commit.sha, ranking.considered, ranking.repos, ranking.gaps) == (shop[1][2], 4, ("shop",), ())
     texts = [reason.text for reason in first.reasons]
     assert "touches `db/pool.py`, named in the incident" in texts
-    assert "committed 3 hours before" in texts
+    assert "committed 3 h before" in texts
     assert ranking.confidence is Confidence.LIKELY
     # What is left to one is the chance that no commit did it.
     assert 0.5 < sum(culprit.confidence for culprit in ranking.culprits) < 1
@@ -162,7 +162,7 @@ def test_a_lone_candidate_has_reasons_too(make_repo, home):
     texts = {reason.text: reason.weight for reason in ranking.culprits[0].reasons}
 
     assert texts["touches `db/pool.py`, named in the incident"] > 0
-    assert texts["committed 3 hours before"] == 0
+    assert texts["committed 3 h before"] == 0
     assert not any("compared" in text for text in texts)
 
 
@@ -171,7 +171,7 @@ def test_being_recent_alone_names_nobody(ranker):
     ranking = ranker.rank(Incident(id="local:2", title="Mainframe printer out of toner on floor nine", created_at=NOON))
 
     assert ranking.confidence is Confidence.INCONCLUSIVE
-    assert "committed 12 minutes before" in [r.text for c in ranking.culprits for r in c.reasons]
+    assert "committed 12 min before" in [r.text for c in ranking.culprits for r in c.reasons]
 
 
 def test_a_repository_that_vanishes_is_ranked_from_its_index(shop, ranker):
@@ -254,15 +254,15 @@ def test_a_deploy_tells_when_a_commit_went_live(shop, ranker):
     reasons = {culprit.commit.sha: [r.text for r in culprit.reasons] for culprit in ranking.culprits}
 
     assert shas(ranking)[0] == shop[1][1]
-    assert "went live 10 minutes before, with the last deploy" in reasons[shop[1][1]]
+    assert "went live 10 min before, with the last deploy" in reasons[shop[1][1]]
     assert "had not gone live yet" in reasons[shop[1][4]]
 
 
 @pytest.mark.parametrize(
     ("service", "says"),
     [
-        ("checkout", "went live 30 minutes before, with the last deploy"),
-        ("ledger", "may have gone live 30 minutes before, with the last deploy of another service"),
+        ("checkout", "went live 30 min before, with the last deploy"),
+        ("ledger", "may have gone live 30 min before, with the last deploy of another service"),
     ],
 )
 def test_a_deploy_of_who_knows_what_is_told_as_that(shop, ranker, service, says):
@@ -289,7 +289,7 @@ def test_a_flag_that_was_switched_points_at_the_commit_that_knows_it(make_repo, 
     first = ranker.rank(vague, events=[switch]).culprits[0]
 
     assert (first.commit.sha, ranker.rank(vague).culprits[0].commit.sha) == (ids[0], ids[2])
-    assert "knows `fast_cart_lane`, which was switched 12 minutes before" in [r.text for r in first.reasons]
+    assert "knows `fast_cart_lane`, which was switched 12 min before" in [r.text for r in first.reasons]
 
 
 def test_an_event_after_the_incident_is_not_looked_at(shop, ranker):
