@@ -57,9 +57,9 @@ def main() -> None:
     args = parser.parse_args()
     samples = read(args)
     features = sorted(read_weighing().weights)
-    console = Console(width=130)
+    console, found = Console(width=130), variants(samples, features)
     for group in dict.fromkeys(sample.group for sample in samples):
-        console.print(table(group, variants(samples, features)))
+        console.print(table(group, found))
     console.print(f"{len(samples)} cases, {len(features)} features; weights always fitted to all sets together.")
 
 
