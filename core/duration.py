@@ -1,4 +1,4 @@
-"""Lengths of time in words, the same wherever a person reads them: on the card, in a reason beside it, in a terminal.
+"""Lengths of time in words, the same on the card and in the reasons beside a commit.
 
 Does not: know moments or time zones.
 """

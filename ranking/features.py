@@ -64,6 +64,8 @@ class Question:
     around: Surroundings | None = None
     #: See `is_page`.
     page: bool = True
+    #: Whether a pager told of it, so that it is one however it is told.
+    paged: bool = False
 
     @property
     def text(self) -> str:

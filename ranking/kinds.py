@@ -116,9 +116,9 @@ _DASHBOARD = re.compile(
 
 #: What environments are called that are not production.
 ELSEWHERE = r"(staging|stage|stg|uat|qa|pre-?prod|non-?prod|dev|development)"
-#: Settings of one, by the file's own name or its folder's; sources there may be the product's.
+#: Settings of one: by the end of the file's name, or by the folder of its environment. None that says production or shared as well.
 _ELSEWHERE = re.compile(
-    rf"(^|/)(([^/]*[-_.])?{ELSEWHERE}([-_.][^/]*)?|{ELSEWHERE}/.*)\.(ya?ml|tfvars|env|properties|json|toml|ini|conf|hcl|tf)$|(^|/)\.env\.{ELSEWHERE}$",
+    rf"^(?!.*(prod(uction)?|live|shared|common)\b)((.*/)?(([^/]*[-_.])?{ELSEWHERE}|(envs?|environments|overlays|inventories|stages)/{ELSEWHERE}/.*)\.(ya?ml|tfvars|env|properties|json|toml|ini|conf|hcl|tf)|(.*/)?\.env\.{ELSEWHERE})$",
     re.IGNORECASE,
 )
 #: What an incident says that is about such a file itself: then it may be what failed. What runs tests and checks stands for both.
@@ -139,14 +139,14 @@ _SPOKEN = {
         re.IGNORECASE,
     ),
 }
-#: What a subject speaks of where a change only watches or explains. "log in" is no log, and LOG-12 a ticket.
+#: What a subject speaks of where a change only watches or explains. Logs that hold data, a log-in or -out and a ticket LOG-12 are none.
 _BYSTANDERS = {
     "logs, metrics or alerts": re.compile(
-        r"\b(log(s|ging|ged|gers?)?(?!-\d|[- ]?in\b)|metrics?|dashboards?|grafana|trac(e|es|ing)|telemetry|histograms?|gauges?|alert(s|ing)?|monitoring)\b",
+        r"\b(?<!audit )(?<!binary )(?<!ahead )(?<!-ahead-)(log(s|ging|ged|gers?)?(?!-\d|[- ]?(in|out|off|on)\b)|metrics?|dashboards?|grafana|trac(e|es|ing)(?! route)|telemetry|histograms?|gauges?|alert(s|ing)?|monitoring)\b",
         re.IGNORECASE,
     ),
     "documentation": re.compile(
-        r"\b(error messages?|wording|comments?|docs?|documentation|docstrings?|javadoc|typos?|runbooks?|spelling|readme|descri(be|ption)|explain|clarify|screenshots?|examples?)\b",
+        r"\b(wording|docs?|documentation|docstrings?|javadoc|runbooks?|spelling|readme|describe|explain|clarify|screenshots?|(fix|correct) (a |the )?(typo|comment|wording)s?|(error|log) messages?|(code|doc|inline) comments?|in (a |the )?comments?|comments? (about|why))\b",
         re.IGNORECASE,
     ),
 }
@@ -164,15 +164,21 @@ def spoken_of(text: str) -> frozenset[str]:
     return frozenset(what for what, pattern in _SPOKEN.items() if pattern.search(text[:_SPOKEN_LIMIT]))
 
 
-def stands_by(commit: Commit, spoken: Collection[str] = ()) -> str:
-    """What a commit's subject speaks of, in words, where that only watches or explains the rest; empty for others.
+def stands_by(commit: Commit, text: str = "") -> str:
+    """The word of a commit's subject by which it only watches or explains the rest; empty for others.
 
     Args:
-        spoken: what the incident itself speaks of (`spoken_of`), so that it may be what failed: of such a commit nothing is said.
+        text: the incident's words. Where they speak of the same, or have the very word, it may be what failed: then nothing is said.
     """
-    return next(
-        (what for what, pattern in _BYSTANDERS.items() if what not in spoken and pattern.search(commit.subject)), ""
-    )
+    if _REVERT.search(commit.subject):
+        return ""
+    for what, pattern in _BYSTANDERS.items():
+        found = pattern.search(commit.subject)
+        if found:
+            word = found.group().lower()
+            said = what in spoken_of(text) or re.search(rf"\b{re.escape(word.rstrip('s'))}", text[:_SPOKEN_LIMIT], re.I)
+            return "" if said else word
+    return ""
 
 
 def never_runs(commit: Commit, spoken: Collection[str] = ()) -> str:

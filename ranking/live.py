@@ -45,10 +45,11 @@ def told(measurer: Measurer) -> None:
     """How far the incident is told as a page tells it, and what counts by that.
 
     A page's time is when the trouble began, so that it says more how recent a candidate is. And a page tells of a symptom: who
-    speaks of the symptom itself mostly watches it, and stands by. Where the service or what went live is known, it is a page.
+    speaks of the symptom itself mostly watches it, and stands by. Where a pager told of it, or the service or what went live is
+    known, it is a page.
     """
     table, question = measurer.table, measurer.question
-    known = 1.0 if surroundings_known(table.columns) else 0.0
+    known = 1.0 if question.paged or surroundings_known(table.columns) else 0.0
     paged = known or (told_as_page(question.text) if question.page else 0.0)
     table.columns["paged"] = [paged] * len(table.commits)
     if not paged:
@@ -56,11 +57,10 @@ def told(measurer: Measurer) -> None:
     for feature in _TOLD:
         if feature in table.columns:
             table.columns[f"{feature}_told"] = [paged * value for value in table.columns[feature]]
-    spoken = spoken_of(question.text)
     for index, commit in enumerate(table.commits):
-        what = stands_by(commit, spoken)
-        if what:
-            table.put("bystander", index, paged, what)
+        word = stands_by(commit, question.text)
+        if word:
+            table.put("bystander", index, paged, word)
 
 
 def times(measurer: Measurer) -> None:

@@ -299,6 +299,7 @@ class Ranker:
             moment=incident.created_at,
             around=around,
             page=page,
+            paged=incident.paged,
         )
 
     def _measured(self, question: Question, commits: Sequence[Commit]) -> tuple[Table, list[str]]:

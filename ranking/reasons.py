@@ -194,8 +194,8 @@ def _idle(table: Table, index: int, moment: datetime, worth: float) -> str:
 
 
 def _bystander(table: Table, index: int, moment: datetime, worth: float) -> str:
-    what = table.notes.get(("bystander", index))
-    return f"speaks of {what}, and seldom does such a change break anything" if worth < 0 and what else ""
+    word = table.notes.get(("bystander", index))
+    return f"its subject says “{word}”: what only watches or explains is rarely the cause" if worth < 0 and word else ""
 
 
 def _onset(table: Table, index: int, moment: datetime, worth: float) -> str:

@@ -34,8 +34,8 @@ _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
 _RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
 #: What is less than so many times as likely as that no commit did it is not named.
 _BEYOND_DOUBT = 1.5
-#: The small Llama's word for the first of a ranking, on average over made-up pages.
-_USUAL_CLOSENESS = 0.38
+#: From where on the small Llama holds the first of a ranking close to a page, and how far above it is on average over made-up ones.
+_NEAR_FROM, _USUALLY_NEAR = 0.3, 0.1
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
 
@@ -54,8 +54,8 @@ class Weighing(BaseModel):
     #: and the time of a public label are those of its repair, so they lean on words; before a page, words say less.
     told_share: float = Field(default=1.0, gt=0)
     temperature: float = Field(default=1.0, gt=0)
-    #: The log-odds there that the first candidate did it: a constant, what the log-odds of its chance count, and what `closeness`
-    #: beyond the usual does. Empty: its chance is believed.
+    #: The log-odds there that the first candidate did it, if any did: a constant, what the log-odds of its share count, and what
+    #: `closeness` from `_NEAR_FROM` on does. Empty: its share is believed.
     told_odds: dict[str, float] = Field(default_factory=dict)
     #: How much one unit of a large model's log-probability counts in a score.
     model_weight: float = 0.5
@@ -123,28 +123,33 @@ def _paged(columns: Mapping[str, Collection[float]]) -> float:
 def confidences(table: Table, found: Sequence[float], weighing: Weighing, doubt: float) -> list[float]:
     """The probability of each candidate, in their order.
 
-    As far as an incident is told as a page, the first has what its lead is worth before such: a page tells of a symptom, and a
-    commit that only speaks of it comes first by the words that a repair would share with it. So the closer the first is in
-    meaning, the less its lead tells. The others follow by the temperature that gives it that.
+    As far as an incident is told as a page, the first has the share among them that its lead is worth before such: a page tells of
+    a symptom, and a commit that only speaks of it comes first by the words that a repair would share with it. So the closer the
+    first is in meaning, the less its lead tells. If its share falls, the others get the rest by the temperature that gives it
+    that; if it rises, they keep their shares of what it leaves.
 
     Args:
         found: the candidates' scores.
         doubt: the probability that no commit did it.
     """
-    temperature, paged = weighing.temperature, _paged(table.columns)
+    shares, paged = chances(found, weighing.temperature), _paged(table.columns)
     if weighing.told_odds and len(found) > 1 and paged:
-        earned = _earned(table, found, weighing, doubt)
-        temperature = _temperature_of(earned / (1 - doubt), found, temperature)
-    return [(1 - doubt) * chance for chance in chances(found, temperature)]
+        best = max(range(len(found)), key=lambda index: found[index])
+        before, earned = shares[best], _earned(table, best, shares[best], weighing.told_odds, paged)
+        if earned < before:
+            shares = chances(found, _temperature_of(earned, found, weighing.temperature))
+        elif before < 1:
+            rest = (1 - earned) / (1 - before)
+            shares = [earned if index == best else rest * share for index, share in enumerate(shares)]
+    return [(1 - doubt) * share for share in shares]
 
 
-def _earned(table: Table, found: Sequence[float], weighing: Weighing, doubt: float) -> float:
-    """The probability of the first, as far as `told_odds` apply."""
-    best = max(range(len(found)), key=lambda index: found[index])
-    chance = (1 - doubt) * chances(found, weighing.temperature)[best]
-    chance = min(1 - 1e-6, max(1e-6, chance))
-    near = table.columns["closeness"][best] - _USUAL_CLOSENESS if "closeness" in table.columns else 0.0
-    odds, paged, led = weighing.told_odds, _paged(table.columns), math.log(chance / (1 - chance))
+def _earned(table: Table, best: int, share: float, odds: Mapping[str, float], paged: float) -> float:
+    """The share of the first, as far as `Weighing.told_odds` apply."""
+    share = min(1 - 1e-6, max(1e-6, share))
+    closeness = table.columns.get("closeness")
+    near = _USUALLY_NEAR if closeness is None else max(0.0, closeness[best] - _NEAR_FROM)
+    led = math.log(share / (1 - share))
     worth = odds["constant"] + odds["chance"] * led + odds["closeness"] * near
     return 1 / (1 + math.exp(-(paged * worth + (1 - paged) * led)))
 

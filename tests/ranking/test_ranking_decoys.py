@@ -105,7 +105,7 @@ def test_documentation_never_runs_wherever_it_lies(make_repo, home):
     ("subject", "path", "feature"),
     [
         ("Log each deadlock of stock", "stock/say.py", "bystander"),
-        (f"Shorter pool, for '{ERROR}'", "k8s/staging/stock.yaml", "idle"),
+        (f"Shorter pool, for '{ERROR}'", "k8s/envs/staging/stock.yaml", "idle"),
     ],
 )
 def test_what_watches_or_is_not_production_stands_behind(subject, path, feature, make_repo, home):

@@ -136,12 +136,24 @@ def test_a_lead_by_meaning_is_believed_less_the_more_it_is_a_page():
     assert told[2] < far
 
 
+def test_doubt_takes_its_part_of_every_chance_and_one_more_hopeless_candidate_next_to_nothing():
+    """What a lead is worth is its share among the candidates: whether any did it is another question."""
+    paged, near = [1.0] * 4, [0.5, 0.2, 0.2, 0.2]
+    plain, doubted = (confidences([3.0, 2.0, 1.0, -9.0], doubt, paged=paged, closeness=near) for doubt in (0.0, 0.4))
+    surely = confidences([3.0, 2.0, 1.0, -9.0], 1.0, paged=paged, closeness=near)
+
+    assert doubted == pytest.approx([0.6 * chance for chance in plain])
+    assert surely == [0.0] * 4
+    assert plain[3] < 0.01
+
+
 def test_without_the_small_llama_a_lead_is_worth_the_usual():
     """Its column is missing then: as if it had said what it says on average."""
     found, paged = [3.0, 1.0, 0.0], [1.0] * 3
     table = Table(commits=[], columns={"paged": paged})
+    usual = confidences(found, paged=paged, closeness=[0.4, 0.0, 0.0])
 
-    assert scorer.confidences(table, found, read_weighing(), 0.0) == confidences(found, paged=paged)
+    assert scorer.confidences(table, found, read_weighing(), 0.0) == pytest.approx(usual)
 
 
 def test_weights_that_do_not_know_what_a_lead_is_worth_believe_it():
