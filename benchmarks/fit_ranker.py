@@ -126,15 +126,16 @@ class _Scored:
         """As the ranker that measured it saw it, which is told of no events."""
         return is_page(self.sample.case.window_commits, self.sample.case.service)
 
+    @property
+    def table(self) -> Table:
+        """Not kept: those of all incidents would fill gigabytes."""
+        nobody: list[Commit] = []
+        columns = {name: list(map(float, column)) for name, column in self.sample.columns.items()}
+        return Table(commits=nobody, columns=columns, outside=told_outside(incident_of(self.sample.case).text))
+
     @cached_property
     def signs(self) -> dict[str, float]:
-        return scorer.signs(_table(self.sample), [float(value) for value in self.values])
-
-
-def _table(sample: Sample) -> Table:
-    columns = {name: [float(value) for value in sample.numbers[:, place]] for name, place in sample.places.items()}
-    nobody: list[Commit] = []
-    return Table(commits=nobody, columns=columns, outside=told_outside(incident_of(sample.case).text))
+        return scorer.signs(self.table, [float(value) for value in self.values])
 
 
 def fit_doubt(samples: Sequence[_Scored]) -> dict[str, float]:
@@ -149,7 +150,7 @@ def fit_doubt(samples: Sequence[_Scored]) -> dict[str, float]:
 
 
 def _judged(one: _Scored, weighing: Weighing) -> Judged:
-    table, values = _table(one.sample), [float(value) for value in one.values]
+    table, values = one.table, [float(value) for value in one.values]
     doubted = scorer.doubted(table, values, weighing.all_doubt)
     best = int(one.values.argmax())
     believed = doubted if one.page else 0.0

@@ -164,11 +164,12 @@ def spoken_of(text: str) -> frozenset[str]:
     return frozenset(what for what, pattern in _SPOKEN.items() if pattern.search(text[:_SPOKEN_LIMIT]))
 
 
-def stands_by(commit: Commit, text: str = "") -> str:
+def stands_by(commit: Commit, spoken: Collection[str] = (), text: str = "") -> str:
     """The word of a commit's subject by which it only watches or explains the rest; empty for others.
 
     Args:
-        text: the incident's words. Where they speak of the same, or have the very word, it may be what failed: then nothing is said.
+        spoken: what the incident itself speaks of (`spoken_of`), so that it may be what failed: of such a commit nothing is said.
+        text: the incident's words: nor of one whose very word they have.
     """
     if _REVERT.search(commit.subject):
         return ""
@@ -176,7 +177,7 @@ def stands_by(commit: Commit, text: str = "") -> str:
         found = pattern.search(commit.subject)
         if found:
             word = found.group().lower()
-            said = what in spoken_of(text) or re.search(rf"\b{re.escape(word.rstrip('s'))}", text[:_SPOKEN_LIMIT], re.I)
+            said = what in spoken or re.search(rf"\b{re.escape(word.rstrip('s'))}", text[:_SPOKEN_LIMIT], re.IGNORECASE)
             return "" if said else word
     return ""
 

@@ -50,15 +50,19 @@ def told(measurer: Measurer) -> None:
     """
     table, question = measurer.table, measurer.question
     known = 1.0 if question.paged or surroundings_known(table.columns) else 0.0
-    paged = known or (told_as_page(question.text) if question.page else 0.0)
+    text = question.text
+    paged = known or (told_as_page(text) if question.page else 0.0)
+    if table.columns.get("paged", [])[:1] == [paged]:
+        return  # nothing has come to be known since the pass before
     table.columns["paged"] = [paged] * len(table.commits)
     if not paged:
         return
     for feature in _TOLD:
         if feature in table.columns:
             table.columns[f"{feature}_told"] = [paged * value for value in table.columns[feature]]
+    spoken = spoken_of(text)
     for index, commit in enumerate(table.commits):
-        word = stands_by(commit, question.text)
+        word = stands_by(commit, spoken, text)
         if word:
             table.put("bystander", index, paged, word)
 

@@ -7,7 +7,7 @@ from ranking_repos import NOON
 
 from core.model import Commit, FileChange
 from ranking.clues import READ_LIMIT, find_clues
-from ranking.kinds import KINDS, kinds, never_runs, stands_by
+from ranking.kinds import KINDS, kinds, never_runs, spoken_of, stands_by
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_who_speaks_of_what_watches_stands_by(subject, word):
 def test_what_the_incident_speaks_of_does_not_stand_by(text, subject):
     """Where logging is what failed, or the very word is the page's, who touched it is as good a suspect as any."""
     assert stands_by(commit(subject=subject)) != ""
-    assert stands_by(commit(subject=subject), text) == ""
+    assert stands_by(commit(subject=subject), spoken_of(text), text) == ""
 
 
 def test_one_file_that_runs_is_enough():
