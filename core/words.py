@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import re
 
-_RUN = re.compile(r"\w+")
+#: Letters, digits and "_" that stand together.
+RUN = re.compile(r"\w+")
 #: Capitals of the Latin scripts; letters without a case count as small ones.
 _UPPER = "A-ZÀ-ÖØ-Þ"
 _LOWER = rf"[^\W\d_{_UPPER}]"
@@ -27,13 +28,14 @@ def split_identifiers(text: str) -> list[str]:
         first, then each part: "maxPoolSize" gives maxpoolsize, max, pool, size; "db1034" gives db1034, db, 1034.
     """
     words: list[str] = []
-    for run in _RUN.findall(text):
-        words += _split(run)
+    for run in RUN.findall(text):
+        words += split_run(run)
     return words
 
 
 @functools.lru_cache(maxsize=1 << 17)
-def _split(run: str) -> tuple[str, ...]:
+def split_run(run: str) -> tuple[str, ...]:
+    """The words of one run of a text, as `split_identifiers` gives them."""
     parts = [part.lower() for part in _PART.findall(run)]
     whole = run.lower().strip("_")
     if len(parts) < 2:

@@ -160,7 +160,11 @@ class Measurer:
             chosen: indexes of candidates.
             stop_after_s: seconds for reading diffs, over all repositories.
         """
-        lines, gaps = self._read_lines(histories, chosen, stop_after_s)
+        # What happened in their files before is SQLite's work, their changed lines git's: neither waits for the other.
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            happened = beside.submit(self._look_back, histories, chosen)
+            lines, gaps = self._read_lines(histories, chosen, stop_after_s)
+            happened.result()
         _changed_lines(self, lines)
         _side_by_side(self, lines, chosen)
         _name_matches(self, "name_lines", [found.whole for found in lines.values()], list(lines))
@@ -168,9 +172,6 @@ class Measurer:
         live.switched(self, lines)
         live.remarks(self, lines)
         live.told(self)  # a switch may be the first that is known of what changed
-        context.path_histories(self, histories, chosen)
-        for repo, indexes in context.by_repo(self.table.commits, chosen).items():
-            context.past(self, histories[repo], indexes)
         return gaps
 
     def third_pass(self, feature: str, reader: CommitReader, chosen: Sequence[int]) -> None:
@@ -188,6 +189,12 @@ class Measurer:
         for place, (value, index) in enumerate(sorted(zip(near, chosen, strict=True), reverse=True), 1):
             column[index] = value
             self.table.notes[feature, index] = f"{place}\n{len(chosen)}"
+
+    def _look_back(self, histories: Mapping[str, History], chosen: Sequence[int]) -> None:
+        """Owners, reverts and what was said in the files of the chosen candidates."""
+        context.path_histories(self, histories, chosen)
+        for repo, indexes in context.by_repo(self.table.commits, chosen).items():
+            context.past(self, histories[repo], indexes)
 
     def _read_lines(
         self, histories: Mapping[str, History], chosen: Sequence[int], stop_after_s: float

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from core.words import split_identifiers
+from core.words import RUN, split_run
 
 #: Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009): the usual constants.
 K1, B = 1.2, 0.75
@@ -32,7 +32,10 @@ _STOP = frozenset(_STOP_WORDS.split())
 
 def terms(text: str) -> list[str]:
     """The terms of a text, in reading order: at least two characters, no stop words, endings cut."""
-    return [term for word in split_identifiers(text) if (term := _term(word))]
+    found: list[str] = []
+    for run in RUN.findall(text):
+        found += _terms_of(run)
+    return found
 
 
 def neighbours(stretches: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
@@ -47,6 +50,11 @@ def neighbours(stretches: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
 
 
 @functools.lru_cache(maxsize=1 << 17)
+def _terms_of(run: str) -> tuple[str, ...]:
+    """The terms of what stands together. Kept, as commits use the same names again and again."""
+    return tuple(term for word in split_run(run) if (term := _term(word)))
+
+
 def _term(word: str) -> str:
     """A word as it is compared; empty for one that says nothing."""
     if len(word) < 2 or word in _STOP:
