@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from core.duration import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,7 +134,7 @@ def show_status(told: dict[str, Any], console: Console) -> None:
         console.print(told["gap"], highlight=False, markup=False)
     table = Table("source", "documents", "pieces", "synced", "")
     for row in told["sources"]:
-        synced = "never noted" if row["age_s"] is None else f"{_span(row['age_s'])} ago"
+        synced = "never noted" if row["age_s"] is None else f"{duration(timedelta(seconds=row['age_s']))} ago"
         cells = (row["source"], str(row["documents"]), str(row["pieces"]), synced, row["error"] or "")
         table.add_row(*map(Text, cells))  # as they are: a path may hold what looks like markup
     if told["sources"]:
@@ -169,14 +172,6 @@ def show_verdict(verdict: Verdict, console: Console) -> None:
     if verdict.vectors:
         console.print(f"  {verdict.vectors}", highlight=False, markup=False)
     console.print(f"To put it right, {verdict.way_out}.", highlight=False, markup=False)
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{int(seconds)} seconds"
 
 
 def _console() -> Console:

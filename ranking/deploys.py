@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from core.errors import RepositoryError
 from core.model import Commit
@@ -126,12 +126,27 @@ class Deploys:
         self._standings: dict[tuple[str, str], Standing | None] = {}
         #: The pushes of configuration that are followed as deploys are, with the commit whose tree was applied.
         self.applied: dict[ChangeEvent, Commit] = {}
+        #: Deploys and pushes whose commit is in none of the repositories.
+        self.lost: list[ChangeEvent] = []
 
     def add(self, repo: str, service: str | None, step: _Step) -> None:
         """One deploy of a service, or of everything, in a repository."""
         scope = self._services.key(service) if service else ""
         self._repos[repo].steps[scope].append(step)
         self._scopes.update(scope and [scope])
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What the affected service got that nobody here can see, in words: its repository, or the newest of it, is missing."""
+        own = [event for event in self.lost if self._services.nearness(event.service) == 1.0]
+        if not own:
+            return ()
+        last = max(own, key=lambda event: event.at)
+        others = f" (and {len(own) - 1} before it)" if len(own) > 1 else ""
+        return (
+            f"the {'deploy' if last.kind == 'deploy' else 'push'} of {last.service} at {last.at.astimezone(UTC):%H:%M} UTC{others} names "
+            f"{last.sha}, which is in no repository here: what it brought is not among the candidates. Fetch its repository, or add it",
+        )
 
     @property
     def repos(self) -> frozenset[str]:
@@ -292,10 +307,11 @@ def _placed(
             continue  # Then times must do: what was committed before the deployed commit.
     deploys = Deploys(services, held, start)
     everywhere = [history.name for history in histories]
+    deploys.lost = [event for event in told if event.sha and event not in heads]
     for event in (event for event in told if event.kind == "deploy"):
         head = heads.get(event)
         if event.sha and head is None:
-            continue  # A commit of a repository we do not have.
+            continue
         words = event.name or ""
         step = _Step(
             at=event.at,

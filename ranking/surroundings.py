@@ -98,5 +98,5 @@ def look_around(
         deploys=deploys,
         switches=tuple(switches),
         flagged=flagged,
-        gaps=(*services.mistakes, *gaps),
+        gaps=(*services.mistakes, *deploys.gaps, *gaps),
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.doctor.check import Check, off, ok, refused, warn
+from core.duration import duration
 from core.errors import RepositoryError
 from core.model import from_unix
 from core.settings import Settings
@@ -36,7 +37,7 @@ def _repository(path: Path, window_days: float) -> Check:
         cut = bool(repository.shallow())
     except RepositoryError as error:
         return refused(name, error)
-    age = _age(datetime.now(UTC) - latest)
+    age = duration(max(timedelta(), datetime.now(UTC) - latest))
     found = f"{recent} commits in the last {window_days:g} days, the latest {age} ago"
     if cut:
         return warn(name, f"{found}; a shallow clone, older commits are not seen", f"git -C {path} fetch --unshallow")
@@ -47,8 +48,3 @@ def _repository(path: Path, window_days: float) -> Check:
             f"fetch into it regularly, for example from cron: git -C {path} pull, or fetch if it is a mirror",
         )
     return ok(name, found)
-
-
-def _age(age: timedelta) -> str:
-    hours = max(0.0, age.total_seconds() / 3600)
-    return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"

@@ -450,7 +450,7 @@ def test_a_repository_whose_clock_lies_is_checked(tmp_path):
     sha = subprocess.run(made, input=text, check=True, capture_output=True, text=True).stdout.strip()
     subprocess.run([*git, "update-ref", "HEAD", sha], check=True)
 
-    assert found("Repository odd", repos=(path,)).found == "1 commits in the last 14 days, the latest 0 min ago"
+    assert found("Repository odd", repos=(path,)).found == "1 commits in the last 14 days, the latest 0 s ago"
 
 
 def test_an_empty_folder_is_no_repository(tmp_path):

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from ranking_repos import NOON, Change, add, git
 
-from core.model import Commit
+from core.model import Commit, Incident
 from ranking.deploys import Deploys, Standing, read_deploys
 from ranking.events import ChangeEvent
 from ranking.history import History, open_history
-from ranking.ranker import _find
+from ranking.ranker import Ranker, _find
 from ranking.services import map_service
 
 
@@ -276,3 +276,25 @@ def test_a_standing_becomes_numbers(standing, features):
     times = {name: NOON - timedelta(hours=standing[name]) for name in ("live_at", "rolled_back_at") if name in standing}
 
     assert Standing(**{**standing, **times}).features(NOON) == features
+
+
+def test_what_the_affected_service_got_and_nobody_here_has_is_told(line):
+    history, shas = line
+    gone = "f" * 40
+    events = [ago(5, "shop", shas[1]), ago(2, "shop", "e" * 40), ago(1, "shop", gone), ago(0.5, "billing", "d" * 40)]
+    told = deploys([history], events, "shop")[1].gaps
+    assert len(told) == 1
+    assert f"the deploy of shop at 11:00 UTC (and 1 before it) names {gone}" in told[0]
+    assert "Fetch its repository, or add it" in told[0]
+    # Of other services, later ones and known ones nothing is said; nor where no service is known to be affected.
+    assert not deploys([history], [ago(5, "shop", shas[1]), ago(1, "billing", gone), ago(-1, "shop", gone)], "shop")[
+        1
+    ].gaps
+    assert not deploys([history], [ago(1, "shop", gone)])[1].gaps
+
+
+def test_a_ranking_tells_what_was_deployed_that_it_cannot_see(line):
+    history, _ = line
+    incident = Incident(id="1", title="shop is slow", created_at=NOON, service="shop")
+    gaps = Ranker([history]).rank(incident, events=[ago(1, "shop", "f" * 40)]).gaps
+    assert any("is in no repository here" in gap for gap in gaps)
