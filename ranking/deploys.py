@@ -260,10 +260,13 @@ class Deploys:
     def _holds(self, step: _Step, commit: Commit) -> bool:
         if step.head is None:
             return commit.landed and commit.landed_at < step.at
-        held = self._held.get(step.head.sha)
+        head, held = step.head, self._held.get(step.head.sha)
         if held is None or commit.committed_at < self._held_from:
-            return commit.landed and commit.landed_at <= step.head.landed_at
-        return commit.sha in held
+            return commit.landed and commit.landed_at <= head.landed_at
+        # Deployed before its own merge: from a branch, or what was told is the newest of what went live. What was merged before it
+        # may have gone live with it.
+        early = not head.landed or head.landed_at > step.at
+        return commit.sha in held or (early and commit.landed and commit.landed_at <= head.committed_at)
 
 
 def read_deploys(

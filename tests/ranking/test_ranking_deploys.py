@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from ranking_repos import NOON, Change, add, git
+from ranking_repos import NOON, Change, add, git, merge
 
 from core.model import Commit, Incident
 from ranking.deploys import Deploys, Standing, read_deploys
@@ -298,3 +298,23 @@ def test_a_ranking_tells_what_was_deployed_that_it_cannot_see(line):
     incident = Incident(id="1", title="shop is slow", created_at=NOON, service="shop")
     gaps = Ranker([history]).rank(incident, events=[ago(1, "shop", "f" * 40)]).gaps
     assert any("is in no repository here" in gap for gap in gaps)
+
+
+def test_what_is_deployed_before_its_merge_takes_along_what_was_merged_before_it(make_repo, home):
+    """A pipeline that builds branches, or tells the newest commit by time: nobody knows which, so both may have gone live."""
+    path, (old,) = make_repo("shop", [Change(hours=9, message="old", files={"a": "1"})])
+    (topic,) = add(path, [Change(hours=4, message="topic", files={"b": "1"})], old)
+    early, later = add(
+        path,
+        [
+            Change(hours=6, message="before it", files={"c": "1"}),
+            Change(hours=3, message="after it", files={"d": "1"}),
+        ],
+        old,
+    )
+    merge(path, 1, later, topic)
+    history = open_history(path, home=home)
+    history.refresh()
+    found = deploys([history], [ago(8, sha=old), ago(3.5, sha=topic)])
+    stood = {commit.sha: words for commit, words in zip(found[0], said(found), strict=True)}
+    assert stood == {old: "8", early: "3.5 last", topic: "3.5 last", later: "not yet"}
