@@ -7,7 +7,8 @@ repairs; fit; show how it does on texts that it did not see; with --write put wh
 Does not: decide how much the words count beside the ranking's own signs (`ranking/weights.json`).
 
 The pages were written for this by language models, an `outside` and a `commit` one alike in vocabulary, in twelve worlds of trade;
-how, `learning/LOG.md` tells; beside them bare titles of everyday alerts, which tell of nothing. The reports come from public histories, so that a developer's prose is no sign of anything.
+how, `learning/LOG.md` tells; beside them bare titles of everyday alerts, which tell of nothing, and incidents of suites, for whose words
+nobody says whether they tell of the cause (`outside` is null): these are pages only. The reports come from public histories, so that a developer's prose is no sign of anything.
 """
 
 from __future__ import annotations
@@ -43,18 +44,21 @@ def main() -> None:
     )
     args = parser.parse_args()
     rows, cases = _lines(args.texts), _lines(args.reports)
-    pages, truth = [_text(row) for row in rows], np.array([bool(row["outside"]) for row in rows])
-    worlds = np.array([row["world"] for row in rows])
+    judged = [row for row in rows if row["outside"] is not None]
+    truth, worlds = np.array([row["outside"] for row in judged], bool), np.array([row["world"] for row in judged])
     some = [_text(cases[place]) for place in np.random.default_rng(0).permutation(len(cases))[:_REPORTS]]
     print("causes that are no commit")
     causes = _learn(
-        [*pages, *some], np.r_[truth, np.zeros(len(some), bool)], np.r_[worlds, [""] * len(some)], fit_outside
+        [*map(_text, judged), *some],
+        np.r_[truth, np.zeros(len(some), bool)],
+        np.r_[worlds, [""] * len(some)],
+        fit_outside,
     )
     print("pages, and not repairs")
-    told = np.r_[np.ones(len(pages), bool), np.zeros(len(cases), bool)]
+    told = np.r_[np.ones(len(rows), bool), np.zeros(len(cases), bool)]
     # A repair's world is its project; each text is judged by what the others' worlds taught.
-    where = np.r_[worlds, [str((case.get("repos") or ["?"])[0]) for case in cases]]
-    style = _learn([*pages, *map(_text, cases)], told, where, fit_paged)
+    where = np.r_[[row["world"] for row in rows], [str((case.get("repos") or ["?"])[0]) for case in cases]]
+    style = _learn([*map(_text, rows), *map(_text, cases)], told, where, fit_paged)
     if args.write:
         for found, file in ((causes, outside.SHIPPED), (style, paged.SHIPPED)):
             file.write_text(found.model_dump_json() + "\n", encoding="utf8")
