@@ -6,7 +6,7 @@ Does: read pages of both kinds from `learning/outside.jsonl`, and reports of inc
 repairs; fit; show how it does on texts that it did not see; with --write put what it learned into `ranking/outside.json` and `ranking/paged.json`.
 Does not: decide how much the words count beside the ranking's own signs (`ranking/weights.json`).
 
-The pages were written for this by language models, an `outside` and a `commit` one alike in vocabulary, in twelve worlds of trade;
+The pages were written for this by language models, an `outside` and a `commit` one alike in vocabulary, in twenty-one worlds of trade;
 how, `learning/LOG.md` tells; beside them bare titles of everyday alerts, which tell of nothing, and incidents of suites, for whose words
 nobody says whether they tell of the cause (`outside` is null): these are pages only. The reports come from public histories, so that a developer's prose is no sign of anything.
 """

@@ -1,4 +1,4 @@
-"""Lengths of time in words, the same on the card and in the reasons beside a commit.
+"""Lengths of time in words, the same on the card, in the reasons beside a commit and in a terminal.
 
 Does not: know moments or time zones.
 """

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.model import Commit
-from core.words import split_identifiers
+from core.words import RUN, split_run
 from ranking import context, live
 from ranking.clues import find_clues
 from ranking.events import ChangeEvent
@@ -32,7 +32,6 @@ from ranking.surroundings import Surroundings
 from ranking.text import K1, B, Bm25, count_terms, inverse_frequency, neighbours, saturated, terms
 from ranking.vocabulary import WordCounts
 
-_RUN = re.compile(r"\w+")
 #: Where a sentence of an incident ends, or a line of it.
 _STRETCH = re.compile(r"[.!?;]\s|\n")
 _TEXT_LIMIT = 20_000
@@ -242,8 +241,8 @@ def _query(question: Question) -> tuple[Counter[str], dict[str, str]]:
     wanted.update(count_terms(title))
     wanted.update(count_terms(rest))
     spelling: dict[str, str] = {}
-    for run in _RUN.findall(question.text):
-        whole, *parts = split_identifiers(run) or [""]
+    for run in RUN.findall(question.text):
+        whole, *parts = split_run(run) or ("",)
         for word, written in ((whole, run), *((part, part) for part in parts)):
             for term in terms(word)[:1]:
                 spelling.setdefault(term, written[:60])

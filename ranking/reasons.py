@@ -210,7 +210,7 @@ def _onset(table: Table, index: int, moment: datetime, worth: float) -> str:
 def _time(table: Table, index: int, moment: datetime, worth: float) -> str:
     commit = table.commits[index]
     if not commit.landed:
-        live = any(table.columns.get("went_live", ())[index : index + 1])  # from a branch: that is told by itself
+        live = table.columns.get("went_live", [0.0] * (index + 1))[index]  # from a branch: that is told by itself
         return "" if live else "had not been merged yet"
     merged, made = ago(commit, moment), duration(moment - commit.committed_at)
     if commit.merged_at is None:

@@ -287,9 +287,8 @@ def test_what_the_affected_service_got_and_nobody_here_has_is_told(line):
     assert f"the deploy of shop at 11:00 UTC (and 1 before it) names {gone}" in told[0]
     assert "Fetch its repository, or add it" in told[0]
     # Of other services, later ones and known ones nothing is said; nor where no service is known to be affected.
-    assert not deploys([history], [ago(5, "shop", shas[1]), ago(1, "billing", gone), ago(-1, "shop", gone)], "shop")[
-        1
-    ].gaps
+    others = [ago(5, "shop", shas[1]), ago(1, "billing", gone), ago(-1, "shop", gone)]
+    assert not deploys([history], others, "shop")[1].gaps
     assert not deploys([history], [ago(1, "shop", gone)])[1].gaps
 
 
