@@ -50,7 +50,8 @@ _RELAND = re.compile(
 )
 _FIX = re.compile(r"\b(fix(es|ed|ing)?|bug ?fix|hot ?fix|correct(s|ed)?|repair(s|ed)?|unbreak|typo)\b", re.IGNORECASE)
 _ROBOT = re.compile(
-    r"\b(bot|translatewiki|l10n-bot|jenkins|dependabot|renovate|libraryupgrader)\b|\[bot\]|-bot\b", re.IGNORECASE
+    r"\b(bot|translatewiki|l10n-bot|jenkins|dependabot|renovate|libraryupgrader|[\w-]*autoroll(er)?)\b|\[bot\]|-bot\b",
+    re.IGNORECASE,
 )
 
 

@@ -51,6 +51,8 @@ _PROSE = (
     # "This fixes commit abc1234"
     re.compile(rf"\b{_FIXES}\s+{_REF}", re.IGNORECASE),
 )
+#: A line of another message, as tools and people quote it: what it blames, this message does not.
+QUOTED_LINE = re.compile(r"^[ \t]*(?:>|\|).*$", re.MULTILINE)
 _QUOTED_SUBJECT = re.compile(r"^Revert(?:ed|s)?:?\s+[\"“](?P<name>.+)[\"”]\W*(?:\(#\d+\))?\s*$")
 #: Said of a commit that is not blamed: the text goes on from it, or copies it.
 _NOT_BLAME = re.compile(
@@ -74,8 +76,9 @@ def find_claims(subject: str, body: str) -> tuple[Claim, ...]:
 
     Args:
         subject: the message's first line.
-        body: the rest, as written.
+        body: the rest, as written. What it quotes is not its own claim.
     """
+    body = QUOTED_LINE.sub("", body)
     text = f"{subject}\n{body}"
     told = _TRAILERS.sub("", text)
     if not _ANY_NAME.search(told):

@@ -2,17 +2,19 @@
 
 Does: read the commit index once, resolve what later commits blame, scrub their messages into incident texts, and say what
 was left out and why.
-Does not: start git for a commit, read diffs, rank, or keep anything.
+Does not: start git for a commit (once for all merges that were taken back), read diffs, rank, or keep anything.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from core.errors import RepositoryError
 from core.model import Commit, from_unix
 from ranking.history import History
 from ranking.index import Progress
@@ -66,25 +68,45 @@ def mine(
             if claims:
                 claimed.append((commit, tuple(past.resolve(claim) for claim in claims)))
         past.add(commit)
-    shas = [claim.name for _, claims in claimed for claim in claims if claim.by == "sha"]
-    return _cases(
-        history,
-        claimed,
-        history.find(shas, before),
-        _Window(times=past.times, commits=window_commits, days=window_days),
-    )
+    found = history.find([claim.name for _, claims in claimed for claim in claims if claim.by == "sha"], before)
+    brought = _brought(history, claimed, found, past, before)
+    only = history.find([shas[0] for shas in brought.values() if len(shas) == 1], before)
+    found |= {merge: only[shas[0]] for merge, shas in brought.items() if len(shas) == 1}
+    window = _Window(times=past.times, commits=window_commits, days=window_days)
+    return _cases(history.name, claimed, found, brought, window)
+
+
+def _brought(
+    history: History,
+    claimed: Sequence[tuple[Commit, tuple[Claim, ...]]],
+    found: Mapping[str, Commit],
+    past: _Past,
+    before: datetime,
+) -> dict[str, tuple[str, ...]]:
+    """The commits that came with each merge which was taken back, by what the merge was called: a team that merges branches reverts
+    merges, and those are no candidates."""
+    claims = [claim for _, made in claimed for claim in made if claim.kind == "revert" and claim.by == "sha"]
+    merges: dict[str, Commit] = {}
+    with suppress(RepositoryError):  # a copy may lack what it merged: such reverts name nothing that is known here
+        merges = history.find_elsewhere({claim.name for claim in claims} - found.keys(), before)
+    landed = {name: tuple(past.landed.get(merge.committed_at, ())) for name, merge in merges.items()}
+    return {name: shas for name, shas in landed.items() if shas}
 
 
 class _Past:
-    """What was there before the commit now read: ids by Gerrit change id and by subject, the latest of each."""
+    """What was there before the commit now read: ids by Gerrit change id and by subject, the latest of each, and by the time of the
+    merge that brought them."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.landed: defaultdict[datetime, list[str]] = defaultdict(list)
         self._by: dict[tuple[str, str], str] = {}
 
     def add(self, commit: Commit) -> None:
         self.times.append(commit.committed_at.timestamp())
         self._by["subject", commit.subject] = commit.sha
+        if commit.merged_at:
+            self.landed[commit.merged_at].append(commit.sha)
         change = change_id(commit.body)
         if change:
             self._by["change_id", change] = commit.sha
@@ -128,9 +150,10 @@ def _oldest_first(history: History, before: datetime, progress: Progress | None)
 
 
 def _cases(
-    history: History,
-    claimed: list[tuple[Commit, tuple[Claim, ...]]],
-    found: dict[str, Commit],
+    repo: str,
+    claimed: Sequence[tuple[Commit, tuple[Claim, ...]]],
+    found: Mapping[str, Commit],
+    brought: Mapping[str, Sequence[str]],
     window: _Window,
 ) -> Mined:
     cases: list[Labelled] = []
@@ -143,10 +166,10 @@ def _cases(
         culprits = {found[claim.name].sha: found[claim.name] for claim in claims if claim.name in found}
         unknown = [claim for claim in claims if claim.name not in found]
         if len(culprits) != 1 or unknown:
-            left_out["names several commits" if len(claims) > 1 else "names no commit of this history"] += 1
+            left_out[_unclear(claims, brought)] += 1
             continue
         culprit = next(iter(culprits.values()))
-        case = _case(history.name, fix, culprit, claims[0].kind, window)
+        case = _case(repo, fix, culprit, claims[0].kind, window)
         if isinstance(case, str):
             left_out[case] += 1
         elif culprit.sha in taken:
@@ -157,6 +180,12 @@ def _cases(
             taken.add(culprit.sha)
             cases.append(case)
     return Mined(cases=tuple(sorted(cases, key=lambda case: case.created_at)), left_out=left_out, too_old=too_old)
+
+
+def _unclear(claims: Sequence[Claim], brought: Mapping[str, Sequence[str]]) -> str:
+    if len(claims) > 1:
+        return "names several commits"
+    return "takes back several commits" if claims[0].name in brought else "names no commit of this history"
 
 
 def _case(repo: str, fix: Commit, culprit: Commit, kind: Kind, window: _Window) -> Labelled | str:

@@ -73,6 +73,16 @@ _COSMETIC = _any_of(r"""
 """)
 
 
+#: Kinds of commits that repair nothing, whatever they say; a revert of theirs was told why it is one. A program has the same words for all
+#: it does: "If this roll has caused a breakage, …".
+_ASIDE = {
+    "docs": "only documents or tests",
+    "robot": "written by a program",
+    "tests": "only documents or tests",
+    "translation": "only documents or tests",
+}
+
+
 def unfit(kind: Kind, fix: Commit, text: str) -> str | None:
     """Why a message is no incident's text, in a few words; None when it may be one.
 
@@ -87,8 +97,9 @@ def unfit(kind: Kind, fix: Commit, text: str) -> str | None:
         return "reverted without a failure"
     if kind != "fix" and _DOUBT.search(text):
         return "its author doubts the culprit"
-    if kind != "revert" and kinds(fix) & {"docs", "tests", "translation"}:
-        return "only documents or tests"
+    aside = [_ASIDE[made] for made in sorted(kinds(fix) & _ASIDE.keys())]
+    if kind != "revert" and aside:
+        return aside[0]
     if kind != "revert" and _COSMETIC.search(fix.subject):
         return "cosmetic"
     told = _FAILURE.search(text) or (kind == "fix" and _WEAK.search(text))

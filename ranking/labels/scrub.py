@@ -12,7 +12,7 @@ import re
 
 from core.model import Commit
 from core.text import strip_hidden
-from ranking.labels.links import CHANGE_ID, ID, NOUN, change_id
+from ranking.labels.links import CHANGE_ID, ID, NOUN, QUOTED_LINE, change_id
 from ranking.text import terms
 
 #: Fewer characters than this say too little to rank by.
@@ -31,7 +31,6 @@ _ORIGINAL = re.compile(
     r"^[> \t-]{0,12}(?:(?:the )?original (?:change|commit|patch|cl|pr|pull request|message|description|issue)\b[^\n]{0,80}:|(?:the )?original (?:commit )?(?:message|description)\b|-{2,} ?original\b|commit message (?:was|of)\b).*",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
-_QUOTED_LINE = re.compile(r"^[ \t]*(?:>|\|).*$", re.MULTILINE)
 _TRAILER = re.compile(
     r"^[ \t]*(?:[A-Za-z]+(?:-[A-Za-z]+)*-(?:by|id|on|to|with|from|in|commit|link|url|bug|issue|change|version|version-id|point|tag|cc)|cc|fixes|closes|close|bug|bugs|bugzilla|"
     r"link|ref|refs|references?|issue|issues|tracker|task|ticket|resolves|related|relates|see|see also|hosts|depends|commit|backport|coverity(?: issue| id)?|cid|rhbz|pr|url|note to self|"
@@ -45,7 +44,7 @@ _SHA = rf"(?<!\w)(?:[\w.-]{{0,60}}g)?(?:{ID}|{CHANGE_ID})\b"
 _AFTER = r"[)>`'\"\]]{0,4}(?:\s*\((?:[^()]{0,200}|[^()]{0,120}\([^()]{0,80}\)[^()]{0,120})\)|\s*[\"“][^\"”]{0,200}[\"”]|\s*'[^'\n]{3,160}'(?!\w))?"
 _POINTER = re.compile(rf"(?:\b{NOUN}[\s:#]+)?[(<`'\"\[]{{0,4}}{_SHA}(?:\^|~\d*)?{_AFTER}", re.IGNORECASE)
 _REVERT_SENTENCE = re.compile(
-    rf"(?:\b(?:this|it)(?: (?:commit|change|patch|pr))?\s+)?(?:\b(?:partially|partly|effectively|also)\s+)?\b(?:revert(?:s|ing)?|back(?:s|ing)? out|roll(?:s|ing)? back)(?: of)?\s+(?:(?:the|this|my|our|{NOUN})[\s:#]+){{0,3}}(?:{_HOLE}|[\w./-]*#\d+)[ \t]*[.,;:]?",
+    rf"(?:\b(?:this|it)(?: (?:commit|change|patch|pr))?\s+)?(?:\b(?:partially|partly|effectively|also)\s+)?\b(?:revert(?:s|ing)?|back(?:s|ing)? out|roll(?:s|ing)? back)(?: of)?\s+(?:(?:the|this|my|our|{NOUN})[\s:#]+){{0,3}}(?:{_HOLE}|[\w./-]*#\d+)(?:[ \t]*,?\s+reversing\s+(?:the\s+)?changes\s+made\s+to\s+{_HOLE})?[ \t]*[.,;:]?",
     re.IGNORECASE,
 )
 _REVERT_SUBJECT = re.compile(
@@ -110,7 +109,7 @@ def scrub(subject: str, body: str, culprit: Commit) -> tuple[str, str]:
 
 def _without_original(text: str, culprit: Commit) -> str:
     """Without the culprit's own message, however it is quoted."""
-    text = _QUOTED_LINE.sub("", _ORIGINAL.sub("", text))
+    text = QUOTED_LINE.sub("", _ORIGINAL.sub("", text))
     own = {line.strip() for line in culprit.body.splitlines() if len(line.strip()) >= 20}
     return "\n".join(line for line in text.splitlines() if line.strip() not in own)
 

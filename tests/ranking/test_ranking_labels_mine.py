@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from ranking_repos import NOON, Change, add
+from ranking_repos import NOON, Change, add, merge
 
 from core.model import from_unix
 from ranking.history import open_history
@@ -150,3 +150,41 @@ def test_only_messages_of_the_asked_time_are_read(since, before, told):
     mined, _, _ = told(fix("Fix\n\n" + WHY + "\n\nFixes: {0}"), since=since, before=before)
 
     assert (mined.cases, mined.left_out) == ((), Counter())
+
+
+@pytest.mark.parametrize(("branch", "cases", "left_out"), [(1, 1, {}), (2, 0, {"takes back several commits": 1})])
+def test_a_reverted_merge_blames_the_one_commit_it_brought(branch, cases, left_out, make_repo, home):
+    """A team that merges branches takes back merges, which are no candidates; of a branch of several commits nobody knows which it was."""
+    path, (first,) = make_repo("shop", [Change(hours=60, message="Begin", files={"README": "shop\n"})])
+    direct = add(path, [Change(hours=52, message="Paint", files={"paint": "1\n"})], onto=first)[-1]
+    wrote = [Change(hours=58 - n, message=f"Keep connections {n}", files={"pool.py": f"{n}\n"}) for n in range(branch)]
+    waited = add(path, wrote, onto=first)
+    merged = merge(path, 50, direct, waited[-1], message="Merge pull request #7 from o/pool")
+    told = f'Revert "Merge pull request #7 from o/pool"\n\nThis reverts commit {merged}, reversing\nchanges made to {direct}.\n\n{WHY}'
+    add(path, [fix(told)], onto=merged)
+    history = open_history(path, home=home)
+    history.refresh()
+    mined = mine(history, since=EARLY, before=NOON)
+
+    assert [(case.culprits, case.title, case.description) for case in mined.cases] == [((waited[0],), WHY, "")] * cases
+    assert mined.left_out == Counter(left_out)
+
+
+def test_what_a_message_quotes_is_not_its_claim(told):
+    """The quoted original of a revert may be a revert itself."""
+    quoted = "> Fix the pool\n>\n> This reverts commit 0123abc4567890.\n> Fixes: 0123abc4567890"
+    message = f'Revert "pool: keep idle connections"\n\nThis reverts commit {{0}}.\n\n{WHY}\n\nOriginal change\'s description:\n{quoted}'
+    mined, culprit, _ = told(fix(message))
+
+    assert [(case.culprits, case.title) for case in mined.cases] == [((culprit,), WHY)]
+
+
+@pytest.mark.parametrize("author", ["tools-autoroll", "Infra Autoroller", "dependabot[bot]"])
+def test_the_notice_that_a_program_writes_blames_nobody(author, told):
+    """It says so of every roll, whether anything broke or not. What a program reverts was told why."""
+    roll = "Roll tools to {0}\n\nIf the roll to {0} has caused a breakage, revert it and tell the people who crash."
+    notice, _, _ = told(fix(roll, author=author))
+    revert, _, _ = told(fix("Revert it\n\nThis reverts commit {0}.\n\n" + WHY, author=author))
+
+    assert (notice.cases, notice.left_out) == ((), Counter({"written by a program": 1}))
+    assert [(case.kind, case.description) for case in revert.cases] == [("revert", WHY)]
