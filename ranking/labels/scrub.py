@@ -34,7 +34,7 @@ _ORIGINAL = re.compile(
 _TRAILER = re.compile(
     r"^[ \t]*(?:[A-Za-z]+(?:-[A-Za-z]+)*-(?:by|id|on|to|with|from|in|commit|link|url|bug|issue|change|version|version-id|point|tag|cc)|cc|fixes|closes|close|bug|bugs|bugzilla|"
     r"link|ref|refs|references?|issue|issues|tracker|task|ticket|resolves|related|relates|see|see also|hosts|depends|commit|backport|coverity(?: issue| id)?|cid|rhbz|pr|url|note to self|"
-    r"git-svn-id|test plan|reviewers|subscribers|differential revision|tags|tbr|no-try|no-presubmit|no-tree-checks|r)[ \t]*[:=](?!:)[ \t]*.*(?:\n[ \t]*\(\".*)?$",
+    r"git-svn-id|test plan|reviewers|subscribers|differential revision|tags|tbr|review url|failure link|initiated by|reviewed by|original pr author|no-try|no-presubmit|no-tree-checks|r)[ \t]*[:=](?!:)[ \t]*.*(?:\n[ \t]*\(\".*)?$",
     re.IGNORECASE | re.MULTILINE,
 )
 #: A trailer's quoted subject may run over two lines; what is left of it is a line in quotes and parentheses.
@@ -44,7 +44,7 @@ _SHA = rf"(?<!\w)(?:[\w.-]{{0,60}}g)?(?:{ID}|{CHANGE_ID})\b"
 _AFTER = r"[)>`'\"\]]{0,4}(?:\s*\((?:[^()]{0,200}|[^()]{0,120}\([^()]{0,80}\)[^()]{0,120})\)|\s*[\"“][^\"”]{0,200}[\"”]|\s*'[^'\n]{3,160}'(?!\w))?"
 _POINTER = re.compile(rf"(?:\b{NOUN}[\s:#]+)?[(<`'\"\[]{{0,4}}{_SHA}(?:\^|~\d*)?{_AFTER}", re.IGNORECASE)
 _REVERT_SENTENCE = re.compile(
-    rf"(?:\b(?:this|it)(?: (?:commit|change|patch|pr))?\s+)?(?:\b(?:partially|partly|effectively|also)\s+)?\b(?:revert(?:s|ing)?|back(?:s|ing)? out|roll(?:s|ing)? back)(?: of)?\s+(?:(?:the|this|my|our|{NOUN})[\s:#]+){{0,3}}(?:{_HOLE}|[\w./-]*#\d+)(?:[ \t]*,?\s+reversing\s+(?:the\s+)?changes\s+made\s+to\s+{_HOLE})?[ \t]*[.,;:]?",
+    rf"(?:\b(?:this|it)(?: (?:commit|change|patch|pr))?\s+)?(?:\b(?:partially|partly|effectively|also)\s+)?\b(?:revert(?:s|ing)?|back(?:s|ing)? out|roll(?:s|ing)? back)(?: of)?:?\s+(?:(?:the|this|my|our|{NOUN})[\s:#]+){{0,3}}(?:{_HOLE}|[\w./-]*#\d+)(?:[ \t]*,?\s+reversing\s+(?:the\s+)?changes\s+made\s+to\s+{_HOLE})?[ \t]*[.,;:]?",
     re.IGNORECASE,
 )
 _REVERT_SUBJECT = re.compile(

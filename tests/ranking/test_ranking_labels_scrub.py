@@ -46,6 +46,15 @@ SYMPTOM = "Checkout answers 500 for every second customer since noon."
         (f'Revert "pool: keep idle connections for reuse"\n\nThis reverts commit {SHA}.\n\n{SYMPTOM}', SYMPTOM),
         (f"Revert it\n\nThis reverts commit {SHA}, {SYMPTOM}", f"Revert it\n{SYMPTOM}"),
         (
+            f"Reverts: o/shop#12\nInitiated by: bob\nReason for reverting: {SYMPTOM}\nOriginal PR Author: ada\nReviewed By: {{eve}}",
+            SYMPTOM,
+        ),
+        (f"Reason for revert: {SYMPTOM}\n\nFailure Link: ci/7\n\nReview URL: codereview/5", SYMPTOM),
+        (
+            f"This reverts commit {SHA}, reversing\nchanges made to 0123abc456789.\n\n{SYMPTOM}",
+            SYMPTOM,
+        ),
+        (
             f"{SYMPTOM}\n\nReason for revert: carts broken\n\nOriginal change's description:\n> keep idle\n> {SHA}",
             f"{SYMPTOM}\ncarts broken",
         ),
