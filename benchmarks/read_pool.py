@@ -27,6 +27,7 @@ POOLS = {
     "wikimedia-production": datetime(2020, 2, 1, tzinfo=UTC),
     "wikimedia-applications": datetime(2020, 2, 1, tzinfo=UTC),
     "openstack": datetime(2026, 10, 1, tzinfo=UTC),
+    "google-infrastructure": datetime(2026, 10, 1, tzinfo=UTC),
 }
 _WINDOW_DAYS = 14.0
 

@@ -41,8 +41,10 @@ _FLAG = re.compile(
     r"\b(feature ?flags?|flags?|toggles?|rollout|roll out|enable[sd]?|disable[sd]?|turn(ed)? (on|off)|switch(ed)? (on|off|to)|experiment|percent|canary)\b",
     re.IGNORECASE,
 )
+#: "Reverts" begins the subject of a revert; in a body it also stands below what comes back ("Reverts 1a2b3c" of a revert).
 _REVERT = re.compile(
-    r"^(revert|reverted|rollback|roll back|back out|backout|undo)\b|This reverts commit", re.IGNORECASE | re.MULTILINE
+    r"^(revert|reverted|rollback|roll back|back out|backout|undo)\b|\A(reverts|automated rollback)\b|This reverts commit",
+    re.IGNORECASE | re.MULTILINE,
 )
 _RELAND = re.compile(
     r"\b(re-?(land|apply|try|do|introduce|enable|instate|add)|revert(ing)? (the )?revert|second attempt|take (2|two)|try again|attempt (2|#2))\b|^Revert \"Revert",
@@ -50,8 +52,7 @@ _RELAND = re.compile(
 )
 _FIX = re.compile(r"\b(fix(es|ed|ing)?|bug ?fix|hot ?fix|correct(s|ed)?|repair(s|ed)?|unbreak|typo)\b", re.IGNORECASE)
 _ROBOT = re.compile(
-    r"\b(bot|translatewiki|l10n-bot|jenkins|dependabot|renovate|libraryupgrader|[\w-]*autoroll(er)?)\b|\[bot\]|-bot\b",
-    re.IGNORECASE,
+    r"\b(bot|translatewiki|l10n-bot|jenkins|dependabot|renovate|libraryupgrader)\b|\[bot\]|-bot\b", re.IGNORECASE
 )
 
 

@@ -196,7 +196,7 @@ def _case(repo: str, fix: Commit, culprit: Commit, kind: Kind, window: _Window) 
     if moment <= landed:
         return "names a later commit"
     title, description = scrub(fix.subject, fix.body, culprit)
-    reason = unfit(kind, fix, f"{title}\n{description}")
+    reason = unfit(kind, fix, culprit, f"{title}\n{description}")
     if reason:
         return reason
     if len(title) + len(description) < SHORTEST:

@@ -66,6 +66,8 @@ _DOUBT = _any_of(r"""
     (?:just )?in case (?:it|this|that)(?:'s| is), suspect(?:ed|ing)?, might (?:be|have been) (?:the )?(?:cause|culprit|reason),
     (?:doesn't|does not|didn't|did not) (?:seem to )?(?:help|fix (?:it|this|the)|solve)
 """)
+#: Programs that commit what others wrote, by their author's name, beside those that a ranking tells apart.
+_ROLLER = re.compile(r"auto-?roll", re.IGNORECASE)
 _COSMETIC = _any_of(r"""
     typos?, spelling, misspell\w*, white-?space, indent(?:ation)?, cosmetic, coding style, code style, style (?:fix|issue|nit)\w*, checkpatch,
     clang-format, reformat\w*, wording, grammar, copyright, comments?, lint(?:er|ing)?, pep-?8, flake8, doc(?:s|strings?|umentation)?, man ?page,
@@ -83,24 +85,32 @@ _ASIDE = {
 }
 
 
-def unfit(kind: Kind, fix: Commit, text: str) -> str | None:
+def unfit(kind: Kind, fix: Commit, culprit: Commit, text: str) -> str | None:
     """Why a message is no incident's text, in a few words; None when it may be one.
 
     Args:
         kind: how the culprit is known.
         fix: the later commit.
+        culprit: the commit it blames.
         text: its message, scrubbed.
     """
-    if _RELAND.search(fix.subject) or _RELAND_TOLD.search(fix.body):
+    if _brings_back(kind, fix, culprit):
         return "a re-land, or the revert of a revert"
     if kind == "revert" and (_NO_FAILURE.search(text) or _PASSING.search(fix.subject)):
         return "reverted without a failure"
     if kind != "fix" and _DOUBT.search(text):
         return "its author doubts the culprit"
-    aside = [_ASIDE[made] for made in sorted(kinds(fix) & _ASIDE.keys())]
+    kinds_of_fix = kinds(fix) | ({"robot"} if _ROLLER.search(fix.author) else set())
+    aside = [_ASIDE[made] for made in sorted(kinds_of_fix & _ASIDE.keys())]
     if kind != "revert" and aside:
         return aside[0]
     if kind != "revert" and _COSMETIC.search(fix.subject):
         return "cosmetic"
     told = _FAILURE.search(text) or (kind == "fix" and _WEAK.search(text))
     return None if told else "tells no failure"
+
+
+def _brings_back(kind: Kind, fix: Commit, culprit: Commit) -> bool:
+    """Whether a commit lands again what was reverted: it says so, or what it reverts is a revert ("Reverts 1a2b3c" and no more)."""
+    says_so = _RELAND.search(fix.subject) or _RELAND_TOLD.search(fix.body)
+    return bool(says_so) or (kind == "revert" and "revert" in kinds(culprit))

@@ -31,10 +31,11 @@ _ORIGINAL = re.compile(
     r"^[> \t-]{0,12}(?:(?:the )?original (?:change|commit|patch|cl|pr|pull request|message|description|issue)\b[^\n]{0,80}:|(?:the )?original (?:commit )?(?:message|description)\b|-{2,} ?original\b|commit message (?:was|of)\b).*",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
+_REMARK = re.compile(r"<!--.*?-->", re.DOTALL)
 _TRAILER = re.compile(
     r"^[ \t]*(?:[A-Za-z]+(?:-[A-Za-z]+)*-(?:by|id|on|to|with|from|in|commit|link|url|bug|issue|change|version|version-id|point|tag|cc)|cc|fixes|closes|close|bug|bugs|bugzilla|"
     r"link|ref|refs|references?|issue|issues|tracker|task|ticket|resolves|related|relates|see|see also|hosts|depends|commit|backport|coverity(?: issue| id)?|cid|rhbz|pr|url|note to self|"
-    r"git-svn-id|test plan|reviewers|subscribers|differential revision|tags|tbr|review url|failure link|initiated by|reviewed by|original pr author|no-try|no-presubmit|no-tree-checks|r)[ \t]*[:=](?!:)[ \t]*.*(?:\n[ \t]*\(\".*)?$",
+    r"git-svn-id|test plan|reviewers|subscribers|differential revision|tags|tbr|review url|failure link|initiated by|reviewed by|original pr author|piperorigin-revid|no-try|no-presubmit|no-tree-checks|r)[ \t]*[:=](?!:)[ \t]*.*(?:\n[ \t]*\(\".*)?$",
     re.IGNORECASE | re.MULTILINE,
 )
 #: A trailer's quoted subject may run over two lines; what is left of it is a line in quotes and parentheses.
@@ -109,7 +110,7 @@ def scrub(subject: str, body: str, culprit: Commit) -> tuple[str, str]:
 
 def _without_original(text: str, culprit: Commit) -> str:
     """Without the culprit's own message, however it is quoted."""
-    text = QUOTED_LINE.sub("", _ORIGINAL.sub("", text))
+    text = QUOTED_LINE.sub("", _ORIGINAL.sub("", _REMARK.sub("", text)))
     own = {line.strip() for line in culprit.body.splitlines() if len(line.strip()) >= 20}
     return "\n".join(line for line in text.splitlines() if line.strip() not in own)
 

@@ -188,3 +188,14 @@ def test_the_notice_that_a_program_writes_blames_nobody(author, told):
 
     assert (notice.cases, notice.left_out) == ((), Counter({"written by a program": 1}))
     assert [(case.kind, case.description) for case in revert.cases] == [("revert", WHY)]
+
+
+@pytest.mark.parametrize(
+    "subject", ["Reverts 0123abc4567890", "Automated rollback of commit 0123abc4567890", 'Revert "x"']
+)
+def test_the_revert_of_a_revert_is_no_incident(subject, told):
+    """Copybara's roll-forward says "Reverts" of the revert, below what comes back; it describes a change, not a failure."""
+    culprit = Change(hours=50, message=subject, files={"pool.py": "1\n"})
+    mined, _, _ = told(fix(f"Pool connections\n\n{WHY}\n\nReverts {{0}}"), culprit=culprit)
+
+    assert (mined.cases, mined.left_out["a re-land, or the revert of a revert"]) == ((), 1)

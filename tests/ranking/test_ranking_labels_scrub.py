@@ -49,6 +49,7 @@ SYMPTOM = "Checkout answers 500 for every second customer since noon."
             f"Reverts: o/shop#12\nInitiated by: bob\nReason for reverting: {SYMPTOM}\nOriginal PR Author: ada\nReviewed By: {{eve}}",
             SYMPTOM,
         ),
+        (f"<!-- start_revert_reason -->\n{SYMPTOM}\n<!-- end\nof it -->\nPiperOrigin-RevId: 123", SYMPTOM),
         (f"Reason for revert: {SYMPTOM}\n\nFailure Link: ci/7\n\nReview URL: codereview/5", SYMPTOM),
         (
             f"This reverts commit {SHA}, reversing\nchanges made to 0123abc456789.\n\n{SYMPTOM}",
