@@ -243,7 +243,7 @@ class History:
         return found
 
     def mentions(self, shas: Iterable[str], start: datetime, before: datetime) -> dict[str, tuple[Mention, ...]]:
-        """What commits in [`start`, `before`) say of these commits, whom they name by id, its beginning, or change id.
+        """What commits in [`start`, `before`) say of these commits, whom they name by id, its beginning, change id or pull request.
 
         Args:
             shas: full ids, of this history.
@@ -255,13 +255,13 @@ class History:
             "SELECT m.target, m.kind, c.sha, c.committed FROM commits c JOIN mentions m ON m.commit_id = c.id "
             "WHERE c.committed >= ? AND c.committed < ? ORDER BY c.committed, c.sha"
         )
-        own = "SELECT c.sha, x.change_id FROM commits c JOIN change_ids x ON x.commit_id = c.id WHERE c.sha IN ({})"
+        own = "SELECT x.name, c.sha FROM commits c JOIN names x ON x.commit_id = c.id WHERE c.sha IN ({})"
         with self._index.connect() as db:
             rows = db.execute(said, (start.timestamp(), before.timestamp())).fetchall()
             groups = _groups(shas) if rows else []
             names = [(str(sha), str(sha)) for group in groups for sha in group]
             for group in groups:
-                names += [(change_id, sha) for sha, change_id in db.execute(own.format(_marks(group)), group)]
+                names += db.execute(own.format(_marks(group)), group).fetchall()
         by_start: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for name, sha in names:
             by_start[name[:7]].append((name, sha))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from core.errors import RepositoryError
 from ranking import vocabulary
 from ranking.landing import REVIEW_S, clock, landings
-from ranking.mentions import find_mentions, own_change_id
+from ranking.mentions import find_mentions, own_names
 
 if TYPE_CHECKING:
     from ranking.repository import Repository
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 #: A format change starts the file anew: the index can always be rebuilt.
-VERSION = 5
+VERSION = 6
 _BODY_LIMIT = 20_000
 _BATCH = 2_000
 _WAIT_S = 600.0
 #: How far back a refresh looks again when commits came to the branch: no older one can be told another time by what is new.
 _REVISED_S = 2 * REVIEW_S
 
-_TABLES = ("meta", "commits", "paths", "changes", "mentions", "change_ids", "blames", "branch", *vocabulary.TABLES)
-_DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in (*_TABLES, "reverts"))
+_TABLES = ("meta", "commits", "paths", "changes", "mentions", "names", "blames", "branch", *vocabulary.TABLES)
+_DROP = "".join(f"DROP TABLE IF EXISTS {table};" for table in (*_TABLES, "reverts", "change_ids"))
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commits (
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS changes (
     PRIMARY KEY (commit_id, path_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mentions (
     commit_id INTEGER NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, PRIMARY KEY (commit_id, target)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS change_ids (commit_id INTEGER PRIMARY KEY, change_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS names (commit_id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (commit_id, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS blames (
     culprit_id INTEGER NOT NULL, commit_id INTEGER NOT NULL, PRIMARY KEY (culprit_id, commit_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS branch (id INTEGER PRIMARY KEY, sha TEXT NOT NULL UNIQUE, since INTEGER NOT NULL);
@@ -60,15 +60,15 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS branch_by_time ON branch (since)",
     "CREATE INDEX IF NOT EXISTS changes_by_path ON changes (path_id)",
     "CREATE INDEX IF NOT EXISTS commits_by_email ON commits (email, committed)",
-    "CREATE INDEX IF NOT EXISTS change_ids_by_id ON change_ids (change_id)",
+    "CREATE INDEX IF NOT EXISTS names_by_name ON names (name)",
     "CREATE INDEX IF NOT EXISTS blames_by_commit ON blames (commit_id)",
 )
 #: Who undid or blamed whom, found once all of a batch is there: the log tells later commits first.
 _BLAME = (
     "INSERT OR IGNORE INTO blames SELECT c.id, m.commit_id FROM mentions m JOIN commits c "
     "ON c.sha >= m.target AND c.sha < m.target || 'g' WHERE m.kind != 'mention' AND m.commit_id >= ? AND c.id != m.commit_id",
-    "INSERT OR IGNORE INTO blames SELECT x.commit_id, m.commit_id FROM mentions m JOIN change_ids x "
-    "ON x.change_id >= m.target AND x.change_id < m.target || 'g' "
+    "INSERT OR IGNORE INTO blames SELECT x.commit_id, m.commit_id FROM mentions m JOIN names x "
+    "ON x.name >= m.target AND x.name < m.target || 'g' "
     "WHERE m.kind != 'mention' AND m.commit_id >= ? AND x.commit_id != m.commit_id",
 )
 
@@ -226,7 +226,7 @@ def _forget(db: sqlite3.Connection, shas: Iterable[str]) -> None:
 
 
 _ROWS_OF_A_COMMIT = (
-    *((table, "commit_id") for table in ("changes", "mentions", "change_ids", "blames")),
+    *((table, "commit_id") for table in ("changes", "mentions", "names", "blames")),
     ("blames", "culprit_id"),
     ("commits", "id"),
 )
@@ -285,15 +285,13 @@ def _store(
     path_ids: dict[str, int],
     cut: frozenset[str],
 ) -> None:
-    commits, changes, mentions, change_ids, new_paths, words = [], [], [], [], [], []
+    commits, changes, mentions, names, new_paths, words = [], [], [], [], [], []
     for number, (sha, *facts, paths) in enumerate(batch, first_id):
         commits.append((number, sha, *facts, facts[3]))
         committed, subject, body = int(str(facts[3])), str(facts[4]), str(facts[5])
         words.append((number, committed, vocabulary.words_of(subject, body)))
-        mentions += [(number, target, kind) for target, kind in find_mentions(body).items()]
-        own = own_change_id(body)
-        if own:
-            change_ids.append((number, own))
+        mentions += [(number, target, kind) for target, kind in find_mentions(subject, body).items()]
+        names += [(number, name) for name in own_names(subject, body)]
         # The first commit of a shallow clone seems to add every file; what it really changed is not known.
         for path, status in () if sha in cut else paths:
             if path not in path_ids:
@@ -304,5 +302,5 @@ def _store(
     db.executemany("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", commits)
     db.executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?)", changes)
     db.executemany("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", mentions)
-    db.executemany("INSERT INTO change_ids VALUES (?, ?)", change_ids)
+    db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
     vocabulary.add_words(db, words)

@@ -1,7 +1,7 @@
 """Which other commits a commit's message speaks of, and whether it undoes or blames them.
 
 Does: find commit ids and Gerrit change ids in a message, and tell a revert ("This reverts commit X"), a blame ("Fixes: X",
-"introduced by X", "broken since X") and a plain mention apart by the words before the id.
+"introduced by X", "broken since X") and a plain mention apart by the words before the id; find the pull requests it reverts.
 Does not: know whether such a commit exists, or read anything but the message.
 """
 
@@ -25,21 +25,31 @@ _PASSING = re.compile(
     r"\b(depends[- ]on|cherry[- ]picked from commit|change-id|backport(ed)? of|needed-by):?\s*$", re.IGNORECASE
 )
 _LIMIT = 40
+#: Where a pull request becomes one commit, the forge puts its number behind the subject, and its revert names no more than that.
+_OWN_PULL = re.compile(r"\(#(\d{1,7})\)\s*$")
+_REVERTED_PULL = re.compile(
+    r"\breverts?:?\s+(?:(?:pr|pull request)\s+)?(?:https?://\S{1,120}/pull/|(?:[\w.-]{1,60}/[\w.-]{1,60})?#)(\d{1,7})\b",
+    re.IGNORECASE,
+)
+_QUOTED_PULL = re.compile(r"^Revert(?:s|ed)?:? [\"“].*\(#(\d{1,7})\)[\"”]")
 
 
-def own_change_id(body: str) -> str | None:
-    """The Gerrit change id that a message carries as its trailer."""
-    found = _OWN.findall(body) if "Change-Id: I" in body else []
-    return found[-1] if found else None
+def own_names(subject: str, body: str) -> tuple[str, ...]:
+    """What a commit is called beside its id: the Gerrit change id of its trailer, and its pull request as `find_mentions` has it."""
+    change_ids = _OWN.findall(body) if "Change-Id: I" in body else []
+    return (*change_ids[-1:], *map(_pull, _OWN_PULL.findall(subject)))
 
 
-def find_mentions(body: str) -> dict[str, MentionKind]:
-    """Commit ids, whole or abbreviated as written, and change ids, each with the strongest thing said of it.
+def find_mentions(subject: str, body: str) -> dict[str, MentionKind]:
+    """Commit ids, whole or abbreviated as written, and change ids, each with the strongest thing said of it; pull requests that are
+    reverted, as "#12.": no number is the beginning of another.
 
     Args:
+        subject: of it only a quoted subject's pull request is taken.
         body: the message without its subject. At most 40 ids of it are taken: longer lists are change logs.
     """
-    found: dict[str, MentionKind] = {}
+    reverted = [*_QUOTED_PULL.findall(subject), *(_REVERTED_PULL.findall(body) if "evert" in body else ())]
+    found: dict[str, MentionKind] = dict.fromkeys(map(_pull, reverted[:_LIMIT]), "revert")
     for match in _NAME.finditer(body):
         name = match[0]
         before = body[max(0, match.start() - _CONTEXT) : match.start()].rsplit("\n\n", 1)[-1].replace("\n", " ")
@@ -48,12 +58,16 @@ def find_mentions(body: str) -> dict[str, MentionKind]:
             continue
         if name not in found or _RANK[kind] > _RANK[found[name]]:
             found[name] = kind
-        if len(found) == _LIMIT:
+        if len(found) >= _LIMIT:
             break
     return found
 
 
 _RANK: dict[MentionKind, int] = {"mention": 0, "fix": 1, "revert": 2}
+
+
+def _pull(number: str) -> str:
+    return f"#{number}."
 
 
 def _kind(before: str) -> MentionKind | None:

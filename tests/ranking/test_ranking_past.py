@@ -9,7 +9,7 @@ from ranking_repos import NOON, Change, add, git
 
 from core.model import Incident
 from ranking.history import Mention, open_history
-from ranking.mentions import find_mentions, own_change_id
+from ranking.mentions import find_mentions, own_names
 from ranking.ranker import Ranker
 from ranking.tags import Tag
 
@@ -30,17 +30,37 @@ SHA = "3f9a1c2b7d" * 4
         (f"Depends-On: I{SHA}", {}),
         (f"(cherry picked from commit {SHA})", {}),
         ("It broke things. 1234567 defaced deadbeef", {}),
+        ("Reverts o/shop#12", {"#12.": "revert"}),
+        ("<!-- x -->\nReverts: o/shop#12\nInitiated by: eve", {"#12.": "revert"}),
+        ("This reverts PR #7, and reverts https://forge/o/shop/pull/8.", {"#7.": "revert", "#8.": "revert"}),
+        ("Fixes #12, see o/shop#13. Never revert 14.", {}),
         ("", {}),
     ],
 )
 def test_a_message_speaks_of_other_commits(body, expected):
     """Reverts, blame and plain mentions; trailers that say nothing of quality, words and numbers do not count."""
-    assert find_mentions(body) == expected
+    assert find_mentions("Change it", body) == expected
 
 
-def test_a_commit_carries_its_own_change_id():
-    """The last trailer counts."""
-    assert (own_change_id(f"x\n\nChange-Id: I{SHA}"), own_change_id("x")) == (f"I{SHA}", None)
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ('Revert "Keep it (#12)" (#15)', {"#12.": "revert"}),
+        ('Reverts "Keep it (#12)"', {"#12.": "revert"}),
+        ('Revert "Revert "Keep it (#12)" (#15)" (#16)', {"#15.": "revert"}),
+        ("Keep it (#12)", {}),
+    ],
+)
+def test_a_revert_quotes_the_pull_request_that_it_undoes(subject, expected):
+    """The forge's button writes no id."""
+    assert find_mentions(subject, "") == expected
+
+
+def test_a_commit_carries_its_own_names():
+    """The last change id, and the pull request at the end of its subject: not one that it quotes, or speaks of."""
+    assert own_names("Keep it (#12)", f"x\n\nChange-Id: I{SHA}") == (f"I{SHA}", "#12.")
+    assert own_names('Revert "Keep it (#12)" (#15)', "") == ("#15.",)
+    assert own_names('Revert "Keep it (#12)"', "See (#3)") == ()
 
 
 @pytest.fixture
@@ -107,6 +127,21 @@ def test_what_was_said_of_a_candidate_since_is_measured(story):
         [survey.table.columns[feature][columns[sha]] for sha in shas[:3]]
         for feature in ("already_reverted", "repaired_since", "named_since")
     ] == [[0, 1, 0], [1, 0, 0], [1, 0, 1]]
+
+
+def test_a_pull_request_is_known_as_reverted_by_its_number(make_repo, home):
+    """Where the forge makes one commit of it, its revert names no id; number 1 is not number 12; only before the incident."""
+    told = ["Keep it (#12)", "Drop it (#1)", 'Reverts "Keep it (#12)" (#15)\n\nReverts: o/shop#12']
+    changes = [Change(hours=9 - n, message=text, files={f"f{n % 2}": str(n)}) for n, text in enumerate(told)]
+    path, shas = make_repo("shop", changes)
+    history = open_history(path, home=home)
+    history.refresh()
+
+    assert history.mentions(shas, NOON - timedelta(hours=10), NOON) == {
+        shas[0]: (Mention(by=shas[2], kind="revert", at=NOON - timedelta(hours=7)),)
+    }
+    assert history.mentions(shas, NOON - timedelta(hours=10), NOON - timedelta(hours=7)) == {}
+    assert history.past_culprits(["f0", "f1"], NOON) == {"f0": 1}
 
 
 def test_a_rewritten_history_forgets_who_was_blamed(story, home):
