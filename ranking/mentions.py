@@ -35,21 +35,26 @@ _QUOTED_PULL = re.compile(r"^Revert(?:s|ed)?:? [\"“].*\(#(\d{1,7})\)[\"”]")
 
 
 def own_names(subject: str, body: str) -> tuple[str, ...]:
-    """What a commit is called beside its id: the Gerrit change id of its trailer, and its pull request as `find_mentions` has it."""
+    """What a commit is called beside its id: the Gerrit change id of its trailer, and its pull request as `reverted_pulls` has it."""
     change_ids = _OWN.findall(body) if "Change-Id: I" in body else []
     return (*change_ids[-1:], *map(_pull, _OWN_PULL.findall(subject)))
 
 
+def reverted_pulls(subject: str, body: str) -> tuple[str, ...]:
+    """The pull requests that a message reverts, each once, by number: "#12."; no number is the beginning of another."""
+    numbers = [*_QUOTED_PULL.findall(subject), *(_REVERTED_PULL.findall(body) if "evert" in body else ())]
+    return tuple(dict.fromkeys(map(_pull, numbers)))
+
+
 def find_mentions(subject: str, body: str) -> dict[str, MentionKind]:
-    """Commit ids, whole or abbreviated as written, and change ids, each with the strongest thing said of it; pull requests that are
-    reverted, as "#12.": no number is the beginning of another.
+    """Commit ids, whole or abbreviated as written, and change ids, each with the strongest thing said of it; and pull requests that
+    are reverted (`reverted_pulls`).
 
     Args:
         subject: of it only a quoted subject's pull request is taken.
         body: the message without its subject. At most 40 ids of it are taken: longer lists are change logs.
     """
-    reverted = [*_QUOTED_PULL.findall(subject), *(_REVERTED_PULL.findall(body) if "evert" in body else ())]
-    found: dict[str, MentionKind] = dict.fromkeys(map(_pull, reverted[:_LIMIT]), "revert")
+    found: dict[str, MentionKind] = dict.fromkeys(reverted_pulls(subject, body)[:_LIMIT], "revert")
     for match in _NAME.finditer(body):
         name = match[0]
         before = body[max(0, match.start() - _CONTEXT) : match.start()].rsplit("\n\n", 1)[-1].replace("\n", " ")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ranking.labels.cases import Kind
+from ranking.mentions import reverted_pulls
 
 #: A commit's id or its beginning, and a Gerrit change id.
 ID, CHANGE_ID = r"[0-9a-f]{7,64}", r"I[0-9a-f]{8,40}"
@@ -66,9 +67,11 @@ class Claim:
     """One commit that a message blames."""
 
     kind: Kind
-    #: An id or its beginning in lower case, a Gerrit change id, or a whole subject.
+    #: An id or its beginning in lower case, a Gerrit change id, a whole subject, or a pull request as `ranking.mentions` has it.
     name: str
-    by: Literal["sha", "change_id", "subject"]
+    by: Literal["sha", "change_id", "subject", "pull"]
+    #: The pull request of a subject, where it is told: forges quote a subject without the number that the commit has behind it.
+    pull: str = ""
 
 
 def find_claims(subject: str, body: str) -> tuple[Claim, ...]:
@@ -82,7 +85,7 @@ def find_claims(subject: str, body: str) -> tuple[Claim, ...]:
     text = f"{subject}\n{body}"
     told = _TRAILERS.sub("", text)
     if not _ANY_NAME.search(told):
-        return _by_subject(subject)
+        return _without_id(subject, body)
     reverts = [_claim("revert", match["name"]) for match in _REVERTS.finditer(text)]
     fixes = [_claim("fix", match["name"]) for match in _TRAILER.finditer(body)]
     prose = [
@@ -92,24 +95,18 @@ def find_claims(subject: str, body: str) -> tuple[Claim, ...]:
         if not _NOT_BLAME.search(told[max(0, match.start("name") - 40) : match.start("name")])
     ]
     found: dict[str, Claim] = {}
-    for claim in (*(reverts or _by_subject(subject)), *fixes, *prose):
+    for claim in (*(reverts or _without_id(subject, body)), *fixes, *prose):
         found.setdefault(claim.name, claim)
     return tuple(found.values())
 
 
-def _by_subject(subject: str) -> tuple[Claim, ...]:
-    """What a revert without an id names: forges quote only the subject."""
-    quoted = _QUOTED_SUBJECT.match(subject)
-    return (Claim(kind="revert", name=quoted["name"].strip(), by="subject"),) if quoted else ()
-
-
-def change_id(body: str) -> str | None:
-    """The Gerrit change id a message carries as its own, or None."""
-    found = _CHANGE_ID.findall(body)
-    return found[-1] if found else None
-
-
-_CHANGE_ID = re.compile(rf"^\s*Change-Id:\s*({CHANGE_ID})\s*$", re.MULTILINE)
+def _without_id(subject: str, body: str) -> tuple[Claim, ...]:
+    """What a revert without an id names: forges quote the subject and number the pull request, or do one of both."""
+    quoted, pulls = _QUOTED_SUBJECT.match(subject), reverted_pulls(subject, body)
+    if quoted:
+        pull = pulls[0] if len(pulls) == 1 else ""
+        return (Claim(kind="revert", name=quoted["name"].strip(), by="subject", pull=pull),)
+    return tuple(Claim(kind="revert", name=pull, by="pull") for pull in pulls)
 
 
 def _claim(kind: Kind, name: str) -> Claim:

@@ -19,9 +19,10 @@ from core.model import Commit, from_unix
 from ranking.history import History
 from ranking.index import Progress
 from ranking.labels.cases import Kind, Labelled
-from ranking.labels.links import Claim, change_id, find_claims
+from ranking.labels.links import Claim, find_claims
 from ranking.labels.rules import unfit
 from ranking.labels.scrub import SHORTEST, scrub
+from ranking.mentions import own_names
 
 #: The index is read in pieces of so long, so that a large history does not fill the memory.
 _PIECE = timedelta(days=120)
@@ -66,7 +67,7 @@ def mine(
         if commit.committed_at >= since:
             claims = find_claims(commit.subject, commit.body)
             if claims:
-                claimed.append((commit, tuple(past.resolve(claim) for claim in claims)))
+                claimed.append((commit, _known([past.resolve(claim) for claim in claims])))
         past.add(commit)
     found = history.find([claim.name for _, claims in claimed for claim in claims if claim.by == "sha"], before)
     brought = _brought(history, claimed, found, past, before)
@@ -74,6 +75,11 @@ def mine(
     found |= {merge: only[shas[0]] for merge, shas in brought.items() if len(shas) == 1}
     window = _Window(times=past.times, commits=window_commits, days=window_days)
     return _cases(history.name, claimed, found, brought, window)
+
+
+def _known(claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    """Without pull requests that are no commit of this history: "#12" is an issue as well. They stay if nothing else is claimed."""
+    return tuple(claim for claim in claims if claim.by != "pull") or tuple(claims)
 
 
 def _brought(
@@ -94,8 +100,8 @@ def _brought(
 
 
 class _Past:
-    """What was there before the commit now read: ids by Gerrit change id and by subject, the latest of each, and by the time of the
-    merge that brought them."""
+    """What was there before the commit now read: ids by Gerrit change id, subject and pull request, the latest of each, and by the
+    time of the merge that brought them."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -107,13 +113,12 @@ class _Past:
         self._by["subject", commit.subject] = commit.sha
         if commit.merged_at:
             self.landed[commit.merged_at].append(commit.sha)
-        change = change_id(commit.body)
-        if change:
-            self._by["change_id", change] = commit.sha
+        for name in own_names(commit.subject, commit.body):
+            self._by["pull" if name.startswith("#") else "change_id", name] = commit.sha
 
     def resolve(self, claim: Claim) -> Claim:
         """The claim by id where what it names is known; else as it was."""
-        sha = self._by.get((claim.by, claim.name))
+        sha = self._by.get((claim.by, claim.name)) or self._by.get(("pull", claim.pull))
         return Claim(kind=claim.kind, name=sha, by="sha") if sha else claim
 
 

@@ -12,7 +12,8 @@ import re
 
 from core.model import Commit
 from core.text import strip_hidden
-from ranking.labels.links import CHANGE_ID, ID, NOUN, QUOTED_LINE, change_id
+from ranking.labels.links import CHANGE_ID, ID, NOUN, QUOTED_LINE
+from ranking.mentions import own_names
 from ranking.text import terms
 
 #: Fewer characters than this say too little to rank by.
@@ -134,7 +135,8 @@ def _clean(text: str, culprit: Commit) -> str:
     """One round of scrubbing over sentences, a line each."""
     text = _POINTER.sub(lambda match: _hole(match, culprit.sha), text)
     # Whatever an id is glued to, its beginning must not remain.
-    ids = [culprit.sha[:7], *filter(None, [(change_id(culprit.body) or "")[:9]])]
+    named = (name[:9] for name in own_names("", culprit.body))
+    ids = [culprit.sha[:7], *named]
     text = re.sub(rf"\S*(?:{'|'.join(ids)})\S*", f" {_HOLE} ", text, flags=re.IGNORECASE)
     text = _REVERT_SENTENCE.sub(" ", text)
     for pattern in (_LINK, _TICKET, _NUMBERED):

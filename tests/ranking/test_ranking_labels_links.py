@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ranking.labels.links import Claim, change_id, find_claims
+from ranking.labels.links import Claim, find_claims
 
 SHA = "0123abc4567890def0123abc4567890def012345"
 SHORT = "0123abc456"
@@ -56,7 +56,7 @@ def test_a_message_that_only_mentions_one_makes_none(subject, body):
 
 def test_a_forge_s_revert_names_only_the_subject():
     """Its button writes no id; where an id stands too, the id counts."""
-    named = Claim(kind="revert", name="Tidy the pool (#12)", by="subject")
+    named = Claim(kind="revert", name="Tidy the pool (#12)", by="subject", pull="#12.")
 
     assert find_claims('Revert "Tidy the pool (#12)" (#13)', "Reverts o/shop#12") == (named,)
     assert [claim.by for claim in find_claims('Revert "Tidy the pool"', f"This reverts commit {SHA}.")] == ["sha"]
@@ -71,9 +71,3 @@ def test_the_strongest_claim_comes_first_and_each_commit_once():
         ("fix", "ccccdddd2"),
         ("prose", "aaaabbbb1"),
     ]
-
-
-def test_a_change_id_is_the_last_of_the_message():
-    """Earlier ones are quoted."""
-    assert change_id(f"> Change-Id: I{'a' * 40}\n\nChange-Id: {CHANGE}\n") == CHANGE
-    assert change_id("none here") is None

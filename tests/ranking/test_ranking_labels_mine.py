@@ -199,3 +199,28 @@ def test_the_revert_of_a_revert_is_no_incident(subject, told):
     mined, _, _ = told(fix(f"Pool connections\n\n{WHY}\n\nReverts {{0}}"), culprit=culprit)
 
     assert (mined.cases, mined.left_out["a re-land, or the revert of a revert"]) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("later", "count"),
+    [
+        (f'Revert "Keep it" (#15)\n\nReverts o/shop#12\n\n{WHY}', 1),
+        (f"Take the pool back (#15)\n\nReverts #12. {WHY}", 1),
+        (f'Reverts "Keep it (#12)" (#15)\n\n{WHY}', 1),
+        (f'Revert "Keep it" (#15)\n\nReverts o/shop#1\n\n{WHY}', 0),
+        (f"Take the pool back (#15)\n\nReverts #1. {WHY}", 0),
+    ],
+)
+def test_a_pull_request_is_found_by_its_number(later, count, told):
+    """A forge's button quotes the title, without the number that stands behind it once it is a commit."""
+    culprit = Change(hours=50, message="Keep it (#12)", files={"pool.py": "1\n"})
+    mined, sha, _ = told(fix(later), culprit=culprit)
+
+    assert [(case.culprits, case.kind) for case in mined.cases] == [((sha,), "revert")] * count
+
+
+def test_the_number_of_an_issue_hides_no_blame(told):
+    """ "#12" is a pull request only where a commit has it."""
+    mined, culprit, _ = told(fix(f"Mend the pool\n\nThis reverts #12 in part.\n{WHY}\n\nFixes: {{0}}"))
+
+    assert [(case.culprits, case.kind) for case in mined.cases] == [((culprit,), "fix")]

@@ -59,6 +59,7 @@ def test_a_revert_quotes_the_pull_request_that_it_undoes(subject, expected):
 def test_a_commit_carries_its_own_names():
     """The last change id, and the pull request at the end of its subject: not one that it quotes, or speaks of."""
     assert own_names("Keep it (#12)", f"x\n\nChange-Id: I{SHA}") == (f"I{SHA}", "#12.")
+    assert own_names("x", f"> Change-Id: I{'a' * 40}\n\nChange-Id: I{SHA}\n") == (f"I{SHA}",)
     assert own_names('Revert "Keep it (#12)" (#15)', "") == ("#15.",)
     assert own_names('Revert "Keep it (#12)"', "See (#3)") == ()
 
