@@ -82,6 +82,13 @@ _RULES: dict[str, Callable[[Commit], bool]] = {
     "empty": lambda commit: not commit.files,
 }
 KINDS = tuple(_RULES)
+
+
+def takes_back(subject: str) -> bool:
+    """Whether a subject is that of a revert. `kinds` looks at the body as well, where a line may begin so by chance."""
+    return bool(_REVERT.search(subject))
+
+
 #: Below are paths of which nothing comes to production whoever deploys; stricter than the kinds, which are weighed. A text in a folder
 #: of these may be shown, sent or asked with, and one that ends so may be read anywhere outside of documentation: lists of words, of hosts.
 _MAY_BE_READ = re.compile(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from core.model import Commit
-from ranking.kinds import kinds
+from ranking.kinds import kinds, takes_back
 from ranking.labels.cases import Kind
 
 
@@ -113,4 +113,4 @@ def unfit(kind: Kind, fix: Commit, culprit: Commit, text: str) -> str | None:
 def _brings_back(kind: Kind, fix: Commit, culprit: Commit) -> bool:
     """Whether a commit lands again what was reverted: it says so, or what it reverts is a revert ("Reverts 1a2b3c" and no more)."""
     says_so = _RELAND.search(fix.subject) or _RELAND_TOLD.search(fix.body)
-    return bool(says_so) or (kind == "revert" and "revert" in kinds(culprit))
+    return bool(says_so) or (kind == "revert" and takes_back(culprit.subject))

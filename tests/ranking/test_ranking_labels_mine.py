@@ -224,3 +224,13 @@ def test_the_number_of_an_issue_hides_no_blame(told):
     mined, culprit, _ = told(fix(f"Mend the pool\n\nThis reverts #12 in part.\n{WHY}\n\nFixes: {{0}}"))
 
     assert [(case.culprits, case.kind) for case in mined.cases] == [((culprit,), "fix")]
+
+
+def test_a_culprit_that_speaks_of_reverting_is_none_itself(told):
+    """A wrapped line may begin with the word."""
+    culprit = Change(
+        hours=50, message="Keep connections\n\nIt is a switch, to have an easy\nrevert path.", files={"a": "1\n"}
+    )
+    mined, sha, _ = told(fix(f"Revert it\n\nThis reverts commit {{0}}.\n\n{WHY}"), culprit=culprit)
+
+    assert [case.culprits for case in mined.cases] == [(sha,)]
