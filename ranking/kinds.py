@@ -180,7 +180,7 @@ def stands_by(commit: Commit, spoken: Collection[str] = (), text: str = "") -> s
         spoken: what the incident itself speaks of (`spoken_of`), so that it may be what failed: of such a commit nothing is said.
         text: the incident's words: nor of one whose very word they have.
     """
-    if _REVERT.search(commit.subject):
+    if takes_back(commit.subject):
         return ""
     for what, pattern in _BYSTANDERS.items():
         found = pattern.search(commit.subject)

@@ -56,6 +56,8 @@ def find_mentions(subject: str, body: str) -> dict[str, MentionKind]:
     """
     found: dict[str, MentionKind] = dict.fromkeys(reverted_pulls(subject, body)[:_LIMIT], "revert")
     for match in _NAME.finditer(body):
+        if len(found) >= _LIMIT:
+            break
         name = match[0]
         before = body[max(0, match.start() - _CONTEXT) : match.start()].rsplit("\n\n", 1)[-1].replace("\n", " ")
         kind = _kind(before)
@@ -63,8 +65,6 @@ def find_mentions(subject: str, body: str) -> dict[str, MentionKind]:
             continue
         if name not in found or _RANK[kind] > _RANK[found[name]]:
             found[name] = kind
-        if len(found) >= _LIMIT:
-            break
     return found
 
 

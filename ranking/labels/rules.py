@@ -100,10 +100,8 @@ def unfit(kind: Kind, fix: Commit, culprit: Commit, text: str) -> str | None:
         return "reverted without a failure"
     if kind != "fix" and _DOUBT.search(text):
         return "its author doubts the culprit"
-    kinds_of_fix = kinds(fix) | ({"robot"} if _ROLLER.search(fix.author) else set())
-    aside = [_ASIDE[made] for made in sorted(kinds_of_fix & _ASIDE.keys())]
-    if kind != "revert" and aside:
-        return aside[0]
+    if kind != "revert" and (aside := _aside(fix)):
+        return aside
     if kind != "revert" and _COSMETIC.search(fix.subject):
         return "cosmetic"
     told = _FAILURE.search(text) or (kind == "fix" and _WEAK.search(text))
@@ -114,3 +112,9 @@ def _brings_back(kind: Kind, fix: Commit, culprit: Commit) -> bool:
     """Whether a commit lands again what was reverted: it says so, or what it reverts is a revert ("Reverts 1a2b3c" and no more)."""
     says_so = _RELAND.search(fix.subject) or _RELAND_TOLD.search(fix.body)
     return bool(says_so) or (kind == "revert" and takes_back(culprit.subject))
+
+
+def _aside(fix: Commit) -> str | None:
+    """Why a commit repairs nothing; None where it may."""
+    found = kinds(fix) | ({"robot"} if _ROLLER.search(fix.author) else set())
+    return next((why for kind, why in _ASIDE.items() if kind in found), None)

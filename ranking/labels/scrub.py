@@ -135,8 +135,7 @@ def _clean(text: str, culprit: Commit) -> str:
     """One round of scrubbing over sentences, a line each."""
     text = _POINTER.sub(lambda match: _hole(match, culprit.sha), text)
     # Whatever an id is glued to, its beginning must not remain.
-    named = (name[:9] for name in own_names("", culprit.body))
-    ids = [culprit.sha[:7], *named]
+    ids = [culprit.sha[:7], *(name[:9] for name in own_names("", culprit.body))]
     text = re.sub(rf"\S*(?:{'|'.join(ids)})\S*", f" {_HOLE} ", text, flags=re.IGNORECASE)
     text = _REVERT_SENTENCE.sub(" ", text)
     for pattern in (_LINK, _TICKET, _NUMBERED):
