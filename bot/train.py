@@ -398,6 +398,7 @@ def told(move: Move) -> str:
 _WORDS = {
     "after_onset": "coming after the trouble began, by the incident's words",
     "already_reverted": "having been reverted already",
+    "cause": "a change that would explain the page, read beside it",
     "changed_again": "files that were changed again since",
     "closeness": "a meaning close to the incident's, as the small Llama reads it",
     "likeness": "a meaning close to the incident's, as MiniLM reads it",

@@ -56,7 +56,7 @@ class MiniLM:
         """
         tokenizer, weights = self._parts()
         ids = [encoded.ids for encoded in tokenizer.encode_batch_fast([text[:_MAX_CHARS] for text in texts])]
-        return [vector for batch in _batches(ids) for vector in _embed(weights, batch)]
+        return embed(weights, ids)
 
     def embed_query(self, text: str) -> list[float]:
         """The vector to look for; raises as `embed_documents` does."""
@@ -67,18 +67,32 @@ class MiniLM:
         return self.embed_documents(texts)
 
     def _load(self) -> tuple[Any, dict[str, Any]]:
-        try:
-            weights = _WEIGHTS[self._precision or best_precision()]()
-            from tokenizers import Tokenizer
-
-            tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
-        except ModelUnavailable:
-            raise
-        except Exception as error:  # a damaged tokenizer raises a bare Exception, a missing package its own
-            raise _unusable(str(error)) from error
+        tokenizer, weights = carried(self._precision)
         tokenizer.enable_truncation(self._tokens)
-        tokenizer.no_padding()
         return tokenizer, weights
+
+
+def carried(precision: Precision | None = None) -> tuple[Any, dict[str, Any]]:
+    """The package's tokenizer, which neither cuts nor pads, and its weights as `embed` takes them; these must not be changed.
+
+    Args:
+        precision: see `MiniLM`.
+
+    Raises:
+        ModelUnavailable: the carried weights are missing or damaged.
+    """
+    try:
+        weights = _WEIGHTS[precision or best_precision()]()
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+    except ModelUnavailable:
+        raise
+    except Exception as error:  # a damaged tokenizer raises a bare Exception, a missing package its own
+        raise _unusable(str(error)) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer, weights
 
 
 def _folder() -> Path:
@@ -93,7 +107,7 @@ def _read(precision: Precision) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     kind = getattr(torch, precision)
-    weights = _joined(load_file(_folder() / "model.safetensors"))
+    weights = joined(load_file(_folder() / "model.safetensors"))
     return {name: value.to(kind) for name, value in weights.items() if value.is_floating_point()}
 
 
@@ -132,7 +146,7 @@ def best_precision() -> Precision:
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
 
 
-def _joined(weights: dict[str, Any]) -> dict[str, Any]:
+def joined(weights: dict[str, Any]) -> dict[str, Any]:
     """The weights with query, key and value of each layer in one matrix: one pass over the tokens instead of three."""
     import torch
 
@@ -169,6 +183,11 @@ def filled(tokens: int) -> int:
     """
     step = _STEP if tokens > _STEP else _SMALL_STEP
     return -(-tokens // step) * step
+
+
+def embed(weights: dict[str, Any], ids: Sequence[list[int]]) -> list[list[float]]:
+    """A unit vector for each list of at most 512 token ids, by the weights of a BERT of MiniLM's shape, `joined`."""
+    return [vector for batch in _batches(ids) for vector in _embed(weights, batch)]
 
 
 def _embed(weights: dict[str, Any], ids: list[list[int]]) -> list[list[float]]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Characters of one commit's diff that are kept: nine of ten commits fit whole.
 COMMIT_LIMIT = 40_000
+#: Characters of one hunk's changed lines that are kept with their signs, for who reads what a change does.
+CHANGES_LIMIT = 600
 #: A line longer than this is generated text; its head is enough.
 _LINE_LIMIT = 400
 #: Commits touching more files are imports and reformattings: reading them costs seconds and tells nothing.
@@ -44,6 +46,8 @@ class Hunk:
     path: str
     #: Added and removed lines with a line around them, without their signs, and the function git names.
     text: str
+    #: The first of its added and removed lines alone, with their signs, at most `CHANGES_LIMIT` characters.
+    changes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +143,7 @@ def _commits(output: BinaryIO) -> Iterator[tuple[str, Iterable[str]]]:
 def _parse(lines: Iterable[str]) -> Diff:
     hunks: list[Hunk] = []
     texts: list[str] = []
+    signed: list[str] = []
     path = old_path = ""
     added = removed = size = 0
     in_hunk = False
@@ -146,8 +151,10 @@ def _parse(lines: Iterable[str]) -> Diff:
 
     def close() -> None:
         if texts:
-            hunks.append(Hunk(path=path, text="\n".join(texts)))
+            changes = "\n".join(signed)[:CHANGES_LIMIT]
+            hunks.append(Hunk(path=path, text="\n".join(texts), changes=changes))
             texts.clear()
+            signed.clear()
 
     for line in lines:
         size += len(line)
@@ -162,6 +169,7 @@ def _parse(lines: Iterable[str]) -> Diff:
             added += line.startswith("+")
             removed += line.startswith("-")
             if line.startswith(("+", "-")) and line[1:].strip():
+                signed.append(line)
                 remark = bool(_REMARK.match(line[1:]))
                 remarks, statements = remarks + remark, statements + (not remark)
             texts.append(line[1:])

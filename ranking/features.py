@@ -22,6 +22,7 @@ from datetime import datetime
 from core.model import Commit
 from core.words import RUN, split_run
 from ranking import context, live
+from ranking.cause import CauseReader, Change
 from ranking.clues import find_clues
 from ranking.events import ChangeEvent
 from ranking.history import History
@@ -125,6 +126,8 @@ class Measurer:
         self.names = _names(self.clues.identifiers)
         #: By repository: in how many of its commits each of the incident's terms occurs.
         self.counts: dict[str, WordCounts] = {}
+        #: Changed words by candidate, once they were read.
+        self._lines: Mapping[int, Lines] = {}
 
     def first_pass(self, histories: Mapping[str, History]) -> Table:
         """Everything that needs no diff: words, names, times, repositories, service, kinds, size.
@@ -164,6 +167,7 @@ class Measurer:
             happened = beside.submit(self._look_back, histories, chosen)
             lines, gaps = self._read_lines(histories, chosen, stop_after_s)
             happened.result()
+        self._lines = lines
         _changed_lines(self, lines)
         _side_by_side(self, lines, chosen)
         _name_matches(self, "name_lines", [found.whole for found in lines.values()], list(lines))
@@ -188,6 +192,33 @@ class Measurer:
         for place, (value, index) in enumerate(sorted(zip(near, chosen, strict=True), reverse=True), 1):
             column[index] = value
             self.table.notes[feature, index] = f"{place}\n{len(chosen)}"
+
+    def fourth_pass(self, reader: CauseReader, chosen: Sequence[int]) -> None:
+        """Whether the changes of the chosen candidates would explain the incident, as far as it is told as a page.
+
+        Raises:
+            ModelUnavailable: the reader failed.
+        """
+        paged = self.table.columns["paged"][0]
+        odds = reader.odds(self.question.text, [self._change(index) for index in chosen])
+        # What was not read is taken for as unlikely as the least likely that was.
+        column = self.table.columns["cause"] = [paged * min(odds, default=0.0)] * len(self.table.commits)
+        for place, (value, index) in enumerate(sorted(zip(odds, chosen, strict=True), reverse=True), 1):
+            column[index] = paged * value
+            self.table.notes["cause", index] = f"{place}\n{len(chosen)}"
+
+    def _change(self, index: int) -> Change:
+        """A candidate as `ranking.small.cause` reads it: the place that speaks most of the incident first, then the others."""
+        commit, found = self.table.commits[index], self._lines.get(index)
+        path, _, _ = self.table.notes.get(("hunk", index), "").partition("\n")
+        paths = [change.path for change in commit.files[:1]]
+        lines: list[str] = []
+        if found:
+            hunks = [(place, text) for (place, _), text in zip(found.hunks, found.changes, strict=False)]
+            hunks.sort(key=lambda hunk: hunk[0] != path)
+            paths, lines = [place for place, _ in hunks[:1]] or paths, [text for _, text in hunks]
+        told = {"subject": commit.subject, "body": commit.body, "sha": commit.sha}
+        return Change(path="".join(paths), lines="\n".join(lines), **told)
 
     def _look_back(self, histories: Mapping[str, History], chosen: Sequence[int]) -> None:
         """Owners, reverts and what was said in the files of the chosen candidates."""

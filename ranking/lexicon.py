@@ -24,6 +24,8 @@ from ranking.text import neighbours, terms
 #: Longer messages are quoted logs and merge lists; paths past these are imports.
 _BODY_LIMIT, _PATHS_LIMIT = 4_000, 200
 _MESSAGES, _DIFFS = 20_000, 2_500
+#: Hunks of a commit whose changed lines are kept as they are written.
+_HUNKS = 40
 
 V = TypeVar("V")
 
@@ -69,6 +71,8 @@ class Lines:
     pairs: Pairs
     #: Whether nothing but comments was changed.
     only_comments: bool = False
+    #: What the first `_HUNKS` hunks add and remove, with signs, in the order of `hunks`.
+    changes: tuple[str, ...] = ()
 
 
 class Lexicon:
@@ -147,7 +151,8 @@ def _lines(diff: Diff) -> Lines:
     hunks = tuple((path, Counter(chain(*changed))) for path, changed in lines)
     text = "\n".join(hunk.text for hunk in diff.hunks).lower()
     pairs = Pairs(chain.from_iterable(changed for _, changed in lines))
-    return Lines(hunks, _total(words for _, words in hunks), text, pairs, diff.only_comments)
+    changes = tuple(hunk.changes for hunk in diff.hunks[:_HUNKS])
+    return Lines(hunks, _total(words for _, words in hunks), text, pairs, diff.only_comments, changes)
 
 
 def _total(counts: Iterable[Counter[str]]) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Who reads what candidates mean: the small Llama, and MiniLM beside it.
+"""Who reads what candidates mean: the small Llama, MiniLM beside it, and before a page who reads page and change together.
 
 Does: name the readers that a ranking asks by the features they fill; adapt the carried MiniLM to commits.
 Does not: decide which candidates are read (`ranking.ranker`), or what a reader's word is worth (`ranking.scorer`).
@@ -10,10 +10,12 @@ What each is worth is told in docs/ranking.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.minilm import MiniLM
 from core.model import Commit
+from ranking.cause import CauseMiniLM, CauseReader
 from ranking.small.model import CommitReader, KeptVectors, SmallLlama
 from ranking.small.texts import INCIDENT_LIMIT, plain, tell
 
@@ -45,9 +47,24 @@ class MiniLMReader:
         return [float(query @ vector) for vector in self._kept.of(commits, read)]
 
 
-def open_readers() -> Mapping[str, CommitReader]:
-    """Feature to the reader that fills it, as the weights that ship were fitted with: the Llama first, as it is the faster.
+@dataclass(frozen=True, kw_only=True)
+class Readers:
+    """Who reads candidates for a ranking."""
+
+    #: Feature -> who fills it by comparing what candidates and incidents mean, in the order they are asked.
+    meaning: Mapping[str, CommitReader] = field(default_factory=dict)
+    #: Who says of the best candidates of a page whether their change would explain it.
+    cause: CauseReader | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What they are called in a release."""
+        return (*(reader.name for reader in self.meaning.values()), *([self.cause.name] if self.cause else []))
+
+
+def open_readers() -> Readers:
+    """The readers that the weights that ship were fitted with: the Llama first, as it is the faster.
 
     Nothing is loaded before its first use.
     """
-    return {"closeness": SmallLlama(), "likeness": MiniLMReader()}
+    return Readers(meaning={"closeness": SmallLlama(), "likeness": MiniLMReader()}, cause=CauseMiniLM())

@@ -18,15 +18,16 @@ from typing import TypedDict, Unpack
 from core.errors import ModelUnavailable, RepositoryError
 from core.model import Commit, Confidence, Culprit, Incident, Ranking, Reason
 from ranking import scorer
+from ranking.cause import Change
 from ranking.events import ChangeEvent
 from ranking.features import Measurer, Question, Table, is_page
 from ranking.history import History
 from ranking.lexicon import Lexicon
 from ranking.llama import CulpritModel
+from ranking.meaning import Readers
 from ranking.reasons import explain
 from ranking.scorer import Weighing, read_weighing
 from ranking.services import MapCache
-from ranking.small.model import CommitReader
 from ranking.surroundings import Surroundings, look_around
 from ranking.votes import VOTED, vote
 
@@ -35,6 +36,8 @@ READ = 200
 #: Candidates whose meaning the first reader compares with the incident's, of those whose diffs were read. Each reader after it
 #: compares half as many, the best by then: no worse on the real cases, and a third of all time saved (learning/LOG.md).
 COMPARED = 60
+#: Candidates of a page of which is asked whether their change would explain it, the best by then.
+EXPLAINING = 16
 #: Commits a reader reads ahead: about what two weeks bring to a team's repositories.
 WARMED = 500
 #: Candidates that are given reasons: more than any card shows.
@@ -80,8 +83,7 @@ class Ranker:
 
     Args:
         histories: the repositories.
-        readers: feature to what fills it by comparing what candidates and incidents mean (`ranking.meaning`); without any, their
-            words alone count.
+        readers: who read what candidates and incidents mean; without any, their words alone count.
         model: votes on the first `VOTED` when given.
         weighing: what each feature counts; what ships with Rundown by default.
         service_repos: service name to names of its repositories: a hint that counts, not a fence.
@@ -93,7 +95,7 @@ class Ranker:
         self,
         histories: Sequence[History],
         *,
-        readers: Mapping[str, CommitReader] | None = None,
+        readers: Readers | None = None,
         model: CulpritModel | None = None,
         weighing: Weighing | None = None,
         service_repos: Mapping[str, Sequence[str]] | None = None,
@@ -101,7 +103,7 @@ class Ranker:
         model_budget_s: float = _MODEL_S,
     ) -> None:
         self._histories = {history.name: history for history in histories}
-        self._readers, self._model = dict(readers or {}), model
+        self._readers, self._model = readers or Readers(), model
         self._weighing = weighing or read_weighing()
         self._service_repos, self._gaps = dict(service_repos or {}), tuple(gaps)
         self._model_budget_s = model_budget_s
@@ -116,8 +118,7 @@ class Ranker:
     @property
     def release(self) -> str:
         """What ranks: the weights, the readers, the large Llama, those there are, with "+" between."""
-        readers = [reader.name for reader in self._readers.values()]
-        parts = (self._weighing.release, *readers, self._model and self._model.name)
+        parts = (self._weighing.release, *self._readers.names, self._model and self._model.name)
         return "+".join(part for part in parts if part)
 
     @property
@@ -149,12 +150,14 @@ class Ranker:
         Raises:
             ModelUnavailable: a reader's weights cannot be used; incidents are ranked without it.
         """
-        if self._readers:
+        if self._readers.meaning:
             newest = [
                 commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
             ]
-            for reader in self._readers.values():
+            for reader in self._readers.meaning.values():
                 reader.closeness("", _newest_first(newest)[:count])
+        if self._readers.cause:
+            self._readers.cause.odds("", [Change(subject="", path="")])
 
     def rank(self, incident: Incident, *, limit: int = EXPLAINED, **scope: Unpack[Scope]) -> Ranking:
         """The candidates, best first. Repositories never indexed before are indexed first; call `refresh` for new commits.
@@ -309,11 +312,17 @@ class Ranker:
             return measurer.table, []
         best = self._best(measurer.first_pass(self._histories), READ)
         gaps = measurer.second_pass(self._histories, sorted(best), stop_after_s=_DIFF_S)
-        for place, (feature, reader) in enumerate(self._readers.items()):
+        for place, (feature, reader) in enumerate(self._readers.meaning.items()):
             try:
                 measurer.third_pass(feature, reader, self._best(measurer.table, COMPARED >> place))
             except ModelUnavailable as error:
                 gaps.append(f"ranked without {reader.name}: {error}")
+        cause = self._readers.cause
+        if cause and measurer.table.columns["paged"][0]:
+            try:
+                measurer.fourth_pass(cause, self._best(measurer.table, EXPLAINING))
+            except ModelUnavailable as error:
+                gaps.append(f"ranked without {cause.name}: {error}")
         return measurer.table, gaps
 
     def _best(self, table: Table, count: int) -> list[int]:

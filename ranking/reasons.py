@@ -29,6 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "lines": ("hunk",),
     "neighbours": ("side_by_side",),
     "meaning": ("closeness", "likeness"),
+    "cause": ("cause",),
     "files": ("path_history",),
     "service": ("service", "foreign_service"),
     "deploy": ("went_live", "in_last_deploy", "not_live", "rolled_back"),
@@ -157,6 +158,16 @@ def _meaning(table: Table, index: int, moment: datetime, worth: float) -> str:
     return f"{order} to the incident in meaning of {among} changes compared"
 
 
+def _cause(table: Table, index: int, moment: datetime, worth: float) -> str:
+    place, _, among = table.notes.get(("cause", index), "").partition("\n")
+    if not place or among == "1":
+        return ""
+    if worth > 0:
+        first = "would explain it best" if place == "1" else "would explain it"
+        return f"read beside the incident, what it changes {first}, of {among} changes" if int(place) <= _CLOSE else ""
+    return "read beside the incident, what it changes would not explain it" if int(place) > _CLOSE else ""
+
+
 def _files(table: Table, index: int, moment: datetime, worth: float) -> str:
     path = table.notes.get(("path_history", index))
     return f"other commits to `{path}` speak of what the incident does" if worth > 0 and path else ""
@@ -273,6 +284,7 @@ _WORDINGS: dict[str, Callable[[Table, int, datetime, float], str]] = {
     "lines": _lines,
     "neighbours": _neighbours,
     "meaning": _meaning,
+    "cause": _cause,
     "files": _files,
     "service": _service,
     "deploy": _deploy,

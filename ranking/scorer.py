@@ -30,6 +30,8 @@ LIKELY_FROM, POSSIBLE_FROM = 0.6, 0.2
 _LINK_OVERLAP = 0.1
 #: Its service alone is no link: so are dozens of commits. Having gone live there within hours (1 / (1 + 9 hours)) is.
 _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
+#: So is that its change would explain the page, where it is read so: log-odds.
+_LINK_CAUSE = 1.0
 #: What speaks so much against a candidate that its score says nothing of the others'.
 _RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
 #: What is less than so many times as likely as that no commit did it is not named.
@@ -54,8 +56,8 @@ class Weighing(BaseModel):
     #: and the time of a public label are those of its repair, so they lean on words; before a page, words say less.
     told_share: float = Field(default=1.0, gt=0)
     temperature: float = Field(default=1.0, gt=0)
-    #: The log-odds there that the first candidate did it, if any did: a constant, what the log-odds of its share count, and what
-    #: `closeness` from `_NEAR_FROM` on does. Empty: its share is believed.
+    #: The log-odds there that the first candidate did it, if any did: a constant, what the log-odds of its share count, what
+    #: `closeness` from `_NEAR_FROM` on does, and `cause` where it was read. Empty: its share is believed.
     told_odds: dict[str, float] = Field(default_factory=dict)
     #: How much one unit of a large model's log-probability counts in a score.
     model_weight: float = 0.5
@@ -151,6 +153,8 @@ def _earned(table: Table, best: int, share: float, odds: Mapping[str, float], pa
     near = _USUALLY_NEAR if closeness is None else max(0.0, closeness[best] - _NEAR_FROM)
     led = math.log(share / (1 - share))
     worth = odds["constant"] + odds["chance"] * led + odds["closeness"] * near
+    if "cause" in table.columns:
+        worth += odds.get("cause", 0.0) * table.columns["cause"][best]
     return 1 / (1 + math.exp(-(paged * worth + (1 - paged) * led)))
 
 
@@ -174,7 +178,7 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
     Returns:
         Beside a constant: the best score, which weights of before "features-3" ask for; `spread`, over how many the probability spreads (entropy, nats); `ahead`, how far
         the first stands out (standard deviations above the mean of those that nothing rules out); of the first three the most overlap, closeness and likeness
-        of the files' history; `outside_words`, how plainly the incident tells of a cause that is no commit, and `outside`, whether it
+        of the files' history; `cause`, how far the change that would explain a page best does, 0 where none was read; `outside_words`, how plainly the incident tells of a cause that is no commit, and `outside`, whether it
         does, which weights of before "features-8" ask for; `settled`, how much longer
         ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told.
     """
@@ -192,10 +196,17 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         "overlap": best("overlap"),
         "closeness": best("closeness"),
         "path_history": best("path_history"),
+        "cause": _explained(table),
         "outside": float(table.elsewhere),
         "outside_words": table.outside,
         "settled": _settled(table),
     }
+
+
+def _explained(table: Table) -> float:
+    column = table.columns.get("cause")
+    against = [table.columns[feature] for feature in _RULED_OUT if feature in table.columns]
+    return max((v for i, v in enumerate(column or ()) if not any(other[i] for other in against)), default=0.0)
 
 
 def _settled(table: Table) -> float:
@@ -249,7 +260,7 @@ def linked(table: Table, index: int) -> bool:
     """Whether anything but time, size and kind ties a candidate to the incident."""
     if any(table.columns.get(feature, [0.0] * (index + 1))[index] > 0 for feature in _LINK_FEATURES):
         return True
-    if table.columns["overlap"][index] >= _LINK_OVERLAP:
+    if table.columns["overlap"][index] >= _LINK_OVERLAP or _value(table, "cause", index) >= _LINK_CAUSE:
         return True
     return _value(table, "service", index) >= _LINK_SERVICE and _value(table, "went_live", index) >= _LINK_LIVE
 

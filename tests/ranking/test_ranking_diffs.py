@@ -12,7 +12,7 @@ from ranking.repository import Repository
 
 
 def test_a_diff_gives_its_hunks_by_path(make_repo):
-    """Changed lines with a line around them and git's heading, and how many were added and removed."""
+    """Changed lines with a line around them and git's heading, alone with their signs, and how many were added and removed."""
     lines = [f"line {number}\n" for number in range(30)]
     changed = [*lines[:3], "added\n", *lines[3:20], *lines[21:]]
     path, shas = make_repo(
@@ -26,9 +26,9 @@ def test_a_diff_gives_its_hunks_by_path(make_repo):
     assert read_diffs(Repository(path), [shas[1]]) == {
         shas[1]: Diff(
             hunks=(
-                Hunk(path="a.txt", text="line 1\nline 2\nadded\nline 3"),
-                Hunk(path="a.txt", text="line 18\nline 19\nline 20\nline 21"),
-                Hunk(path="gone.txt", text="\nbye"),
+                Hunk(path="a.txt", text="line 1\nline 2\nadded\nline 3", changes="+added"),
+                Hunk(path="a.txt", text="line 18\nline 19\nline 20\nline 21", changes="-line 20"),
+                Hunk(path="gone.txt", text="\nbye", changes="-bye"),
             ),
             added=1,
             removed=2,
@@ -119,4 +119,4 @@ def test_the_readers_own_git_settings_change_nothing(setting, make_repo, tmp_pat
     git(path, "config", *setting.split("="))
 
     assert read_diffs(Repository(path), shas) == plain
-    assert plain[shas[0]].hunks == (Hunk(path="a.txt", text="\nx"),)
+    assert plain[shas[0]].hunks == (Hunk(path="a.txt", text="\nx", changes="+x"),)

@@ -182,8 +182,8 @@ def test_a_configured_llama_ranks_with_the_features(tiny, make_repo, home):
 
     assert ranker is not None
     ranking = ranker.rank(Incident(id="local:1", title="the pool is exhausted", created_at=NOON))
-    readers = [reader.name for reader in open_readers().values()]
-    assert (ranking.release, ranking.gaps) == ("+".join([read_weighing().release, *readers, tiny.name]), ())
+    voices = [read_weighing().release, *open_readers().names, tiny.name]
+    assert (ranking.release, ranking.gaps) == ("+".join(voices), ())
 
 
 def test_a_vote_waits_for_no_loading_and_the_next_finds_it_done(tiny, monkeypatch):

@@ -10,7 +10,7 @@ from ranking_repos import NOON, Change
 from core.errors import ModelUnavailable
 from core.model import Incident
 from ranking.history import open_history
-from ranking.meaning import MiniLMReader
+from ranking.meaning import MiniLMReader, Readers
 from ranking.ranker import Ranker
 from ranking.scorer import Weighing, read_weighing
 from ranking.small import WordReader
@@ -37,7 +37,11 @@ def _all(history):
 
 def test_the_closest_in_meaning_comes_first_and_says_so(histories):
     """It is told among how many."""
-    first = Ranker(histories, readers={"closeness": WordReader()}, weighing=CLOSE).rank(INCIDENT).culprits[0]
+    first = (
+        Ranker(histories, readers=Readers(meaning={"closeness": WordReader()}), weighing=CLOSE)
+        .rank(INCIDENT)
+        .culprits[0]
+    )
 
     assert first.commit.subject == "guests pay later"
     assert "the closest to the incident in meaning of 3 changes compared" in [reason.text for reason in first.reasons]
@@ -46,7 +50,7 @@ def test_the_closest_in_meaning_comes_first_and_says_so(histories):
 def test_a_reader_that_fails_is_a_gap(histories):
     """The ranking is the one without a reader, and says what is missing."""
     failure = ModelUnavailable("no weights", why="the disk is full", way_out="make room")
-    ranking = Ranker(histories, readers={"closeness": WordReader(failure)}).rank(INCIDENT)
+    ranking = Ranker(histories, readers=Readers(meaning={"closeness": WordReader(failure)})).rank(INCIDENT)
     alone = Ranker(histories).rank(INCIDENT)
 
     assert [c.score for c in ranking.culprits] == [c.score for c in alone.culprits]
@@ -63,7 +67,7 @@ def test_each_reader_compares_half_as_many_of_the_best_by_then(histories, monkey
             asked.append([commit.subject for commit in commits])
             return super().closeness(incident, commits)
 
-    Ranker(histories, readers={"closeness": Spy(), "likeness": Spy()}, weighing=CLOSE).survey(INCIDENT)
+    Ranker(histories, readers=Readers(meaning={"closeness": Spy(), "likeness": Spy()}), weighing=CLOSE).survey(INCIDENT)
 
     assert [len(asked[0]), asked[1]] == [3, ["guests pay later"]]
 
@@ -71,7 +75,7 @@ def test_each_reader_compares_half_as_many_of_the_best_by_then(histories, monkey
 def test_one_reader_that_fails_leaves_the_other(histories):
     """Its feature is not measured; the other's is."""
     failure = ModelUnavailable("no weights", why="the disk is full", way_out="make room")
-    ranker = Ranker(histories, readers={"likeness": WordReader(failure), "closeness": WordReader()})
+    ranker = Ranker(histories, readers=Readers(meaning={"likeness": WordReader(failure), "closeness": WordReader()}))
     survey = ranker.survey(INCIDENT)
 
     assert ("likeness" in survey.table.columns, max(survey.table.columns["closeness"]) > 0) == (False, True)
@@ -90,7 +94,10 @@ def test_minilm_tells_what_an_incident_is_like(histories):
 
 def test_the_reader_is_part_of_the_release(histories):
     """A thumb must know what it judged."""
-    assert Ranker(histories, readers={"closeness": WordReader()}).release == f"{read_weighing().release}+words"
+    assert (
+        Ranker(histories, readers=Readers(meaning={"closeness": WordReader()})).release
+        == f"{read_weighing().release}+words"
+    )
 
 
 def test_reading_ahead_reads_only_what_was_there(histories):
@@ -102,7 +109,7 @@ def test_reading_ahead_reads_only_what_was_there(histories):
             asked.extend(commit.subject for commit in commits)
             return super().closeness(incident, commits)
 
-    ranker = Ranker(histories, readers={"closeness": Spy()})
+    ranker = Ranker(histories, readers=Readers(meaning={"closeness": Spy()}))
     ranker.refresh()
     ranker.warm(NOON - timedelta(hours=1.5))
 

@@ -156,6 +156,33 @@ def test_without_the_small_llama_a_lead_is_worth_the_usual():
     assert scorer.confidences(table, found, read_weighing(), 0.0) == pytest.approx(usual)
 
 
+def test_a_lead_is_worth_more_the_better_its_change_would_explain_the_page():
+    """As it was read beside it; where nothing was read nothing is added."""
+    found, paged = [3.0, 1.0, 0.0], [1.0] * 3
+    told = [confidences(found, paged=paged, cause=[odds, -4.0, -4.0])[0] for odds in (-4.0, 0.0, 4.0)]
+
+    assert sorted(told) == told
+    assert told[1] == confidences(found, paged=paged)[0]
+
+
+def test_what_would_explain_a_page_is_linked_to_it_without_a_word_in_common():
+    """Whoever lowers a limit says nothing of what runs into it."""
+    bare = {"overlap": [0.0, 0.0]}
+
+    assert scorer.linked(Table(commits=[], columns={**bare, "cause": [2.0, -1.0]}), 0)
+    assert not scorer.linked(Table(commits=[], columns={**bare, "cause": [2.0, -1.0]}), 1)
+    assert not scorer.linked(Table(commits=[], columns=bare), 0)
+
+
+def test_the_doubt_is_less_where_a_change_would_explain_a_page():
+    """Unless that change is ruled out: what was rolled back before explains nothing."""
+    columns = {"cause": [3.0, -2.0], "rolled_back": [0.0, 0.0]}
+    out = {"cause": [3.0, -2.0], "rolled_back": [1.0, 0.0]}
+    told, ruled_out = (scorer.signs(Table(commits=[None] * 2, columns=c), [1.0, 0.0])["cause"] for c in (columns, out))
+
+    assert (told, ruled_out, read_weighing().all_doubt["cause"] < 0) == (3.0, -2.0, True)
+
+
 def test_weights_that_do_not_know_what_a_lead_is_worth_believe_it():
     """As those that a team trained with an earlier release."""
     table = Table(commits=[], columns={"paged": [1.0, 1.0], "closeness": [0.9, 0.0]})

@@ -1,0 +1,123 @@
+"""Pages written for real commits, made into incidents to learn from: their change among those that a ranker would read beside it.
+
+Does: rank each page at a time shortly after its commit, and take the changes that are read with it.
+Does not: train, or keep anything of a repository but in memory.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from core.errors import RepositoryError, UsageError
+from core.model import Incident
+from ranking.cause.reader import Change
+from ranking.cause.training import Progress, Told, read_lines
+from ranking.history import History
+from ranking.meaning import Readers, open_readers
+from ranking.ranker import Ranker
+
+#: Of so many pages one more is learned as if its commit had not been made, so that "none of them" stays possible.
+_EVERY = 5
+#: How long after its commit a page comes: hours, drawn log-normally between these.
+_LEAST_H, _MOST_H = 0.3, 72.0
+
+_EXAMPLE = 'write {"id": "shop-1", "repo": "shop", "sha": "…", "title": "…"}'
+
+
+class Page(BaseModel):
+    """A page and the commit that it was written for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    #: A repository's name, or owner/name.
+    repo: str
+    sha: str
+    title: str
+    description: str = ""
+    service: str | None = None
+
+
+class _Listener:
+    """Keeps what a ranker lets be read."""
+
+    name = "listener"
+
+    def __init__(self) -> None:
+        self._heard: tuple[Change, ...] = ()
+
+    def odds(self, page: str, changes: Sequence[Change]) -> list[float]:
+        self._heard = tuple(changes)
+        return [0.0] * len(changes)
+
+    def take(self) -> tuple[Change, ...]:
+        """What was read since the last time."""
+        heard, self._heard = self._heard, ()
+        return heard
+
+
+def read_pages(path: Path) -> list[Page]:
+    """Pages of a file, one JSON object a line.
+
+    Raises:
+        UsageError: the file cannot be read, or a line is none.
+    """
+    return read_lines(path, Page, _EXAMPLE)
+
+
+def gather(
+    pages: Sequence[Page], histories: Sequence[History], *, seed: int = 1, progress: Progress | None = None
+) -> list[Told]:
+    """An incident for each page whose commit is among what is read beside it.
+
+    Args:
+        histories: the repositories, indexed. Pages of others are left out.
+        seed: of the times between commits and pages.
+        progress: told of pages.
+
+    Raises:
+        UsageError: no page is of a given repository.
+        RepositoryError: a repository could not be read, or has no such commit.
+    """
+    named = {history.name: history for history in histories}
+    ours = [page for page in pages if page.repo.rpartition("/")[2] in named]
+    if not ours:
+        raise UsageError("no page is of a given repository", way_out="give its clone: --repo NAME=PATH")
+    listener, draw = _Listener(), random.Random(seed)
+    ranker = Ranker(histories, readers=Readers(meaning=open_readers().meaning, cause=listener))
+    found: list[Told] = []
+    for number, page in enumerate(ours):
+        history = named[page.repo.rpartition("/")[2]]
+        lag = min(_MOST_H, max(_LEAST_H, draw.lognormvariate(1.2, 1.1)))
+        ranker.survey(_incident(page, history, timedelta(hours=lag)), repos=[history.name])
+        heard = listener.take()
+        culprit = next((change for change in heard if change.sha == page.sha), None)
+        others = tuple(change for change in heard if change.sha != page.sha)
+        if culprit and others:
+            one = Told(id=page.id, title=page.title, description=page.description, culprit=culprit, others=others)
+            found += [one, one.model_copy(update={"culprit": None})] if number % _EVERY == 0 else [one]
+        if progress:
+            progress("reading pages' changes", number + 1, len(ours))
+    return found
+
+
+def _incident(page: Page, history: History, lag: timedelta) -> Incident:
+    commit = history.find([page.sha], datetime.now(UTC)).get(page.sha)
+    if commit is None:
+        raise RepositoryError(
+            f"repository '{history.name}' has no commit {page.sha[:12]}, of page '{page.id}'",
+            way_out="fetch it, or leave the page out",
+        )
+    # With a service it is a page, whatever its words.
+    return Incident(
+        id=page.id,
+        title=page.title,
+        description=page.description,
+        created_at=commit.landed_at + lag,
+        service=page.service or history.name,
+    )
