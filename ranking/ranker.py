@@ -36,8 +36,9 @@ READ = 200
 #: Candidates whose meaning the first reader compares with the incident's, of those whose diffs were read. Each reader after it
 #: compares half as many, the best by then: no worse on the real cases, and a third of all time saved (learning/LOG.md).
 COMPARED = 60
-#: Candidates of a page of which is asked whether their change would explain it, the best by then.
-EXPLAINING = 16
+#: Candidates of a page of which is asked whether their change would explain it, the best by then. Sixteen are no better and cost a
+#: tenth of a second more (learning/LOG.md).
+EXPLAINING = 10
 #: Commits a reader reads ahead: about what two weeks bring to a team's repositories.
 WARMED = 500
 #: Candidates that are given reasons: more than any card shows.
