@@ -208,7 +208,7 @@ class Measurer:
             self.table.notes["cause", index] = f"{place}\n{len(chosen)}"
 
     def _change(self, index: int) -> Change:
-        """A candidate as `ranking.small.cause` reads it: the place that speaks most of the incident first, then the others."""
+        """A candidate as `ranking.cause` reads it: the place that speaks most of the incident first, then the others."""
         commit, found = self.table.commits[index], self._lines.get(index)
         path, _, _ = self.table.notes.get(("hunk", index), "").partition("\n")
         paths = [change.path for change in commit.files[:1]]

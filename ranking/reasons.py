@@ -162,10 +162,15 @@ def _cause(table: Table, index: int, moment: datetime, worth: float) -> str:
     place, _, among = table.notes.get(("cause", index), "").partition("\n")
     if not place or among == "1":
         return ""
-    if worth > 0:
-        first = "would explain it best" if place == "1" else "would explain it"
-        return f"read beside the incident, what it changes {first}, of {among} changes" if int(place) <= _CLOSE else ""
-    return "read beside the incident, what it changes would not explain it" if int(place) > _CLOSE else ""
+    first, likely = place == "1", table.columns["cause"][index] > 0
+    if worth < 0:
+        return "read beside the incident, what it changes would not explain it" if int(place) > _CLOSE else ""
+    if first and not likely:
+        return f"of {among} changes read beside the incident, what it changes comes nearest to explaining it"
+    if first:
+        return f"what it changes would best explain the incident, of {among} changes read beside it"
+    told = likely and int(place) <= _CLOSE
+    return "what it changes would explain the incident, read beside it" if told else ""
 
 
 def _files(table: Table, index: int, moment: datetime, worth: float) -> str:

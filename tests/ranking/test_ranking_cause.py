@@ -55,10 +55,25 @@ def test_what_would_explain_a_page_comes_first_and_says_so(histories):
     first, *_, last = ranking.culprits
 
     assert (first.commit.subject, ranking.release) == ("Other words", "cause+word-causes")
-    assert "read beside the incident, what it changes would explain it best, of 3 changes" in [
+    assert "what it changes would best explain the incident, of 3 changes read beside it" in [
         reason.text for reason in first.reasons
     ]
-    assert not any("would explain" in reason.text for reason in last.reasons)
+    assert not any("explain" in reason.text for reason in last.reasons)
+
+
+def test_what_is_likelier_than_others_but_not_likely_is_not_said_to_explain_it(histories):
+    """The nearest of many that would not is told as no more than that."""
+
+    class Modest(WordCauses):
+        def odds(self, page, changes):
+            return [value - 4.0 for value in super().odds(page, changes)]
+
+    first, second, _ = Ranker(histories, readers=Readers(cause=Modest()), weighing=CAUSE).rank(PAGE).culprits
+
+    assert "of 3 changes read beside the incident, what it changes comes nearest to explaining it" in [
+        reason.text for reason in first.reasons
+    ]
+    assert not any("explain" in reason.text for reason in second.reasons)
 
 
 def test_only_pages_are_read_with_their_changes(histories):
