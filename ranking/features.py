@@ -217,8 +217,9 @@ class Measurer:
             hunks = [(place, text) for (place, _), text in zip(found.hunks, found.changes, strict=False)]
             hunks.sort(key=lambda hunk: hunk[0] != path)
             paths, lines = [place for place, _ in hunks[:1]] or paths, [text for _, text in hunks]
-        told = {"subject": commit.subject, "body": commit.body, "sha": commit.sha}
-        return Change(path="".join(paths), lines="\n".join(lines), **told)
+        return Change(
+            subject=commit.subject, path="".join(paths), body=commit.body, lines="\n".join(lines), sha=commit.sha
+        )
 
     def _look_back(self, histories: Mapping[str, History], chosen: Sequence[int]) -> None:
         """Owners, reverts and what was said in the files of the chosen candidates."""

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from core.errors import RundownError, UsageError
 from ranking.cause.pages import gather, read_pages
-from ranking.cause.training import Progress, Recipe, Told, read_told, train
+from ranking.cause.training import Recipe, Told, read_told, train
 from ranking.history import open_histories
+from ranking.ranker import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

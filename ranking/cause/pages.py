@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import RepositoryError, UsageError
 from core.model import Incident
 from ranking.cause.reader import Change
-from ranking.cause.training import Progress, Told, read_lines
+from ranking.cause.training import Told, read_lines
 from ranking.history import History
 from ranking.meaning import Readers, open_readers
-from ranking.ranker import Ranker
+from ranking.ranker import Progress, Ranker
 
 #: Of so many pages one more is learned as if its commit had not been made, so that "none of them" stays possible.
 _EVERY = 5

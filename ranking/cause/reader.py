@@ -9,7 +9,6 @@ vectors, a commit that mentions a symptom is closer to it than the one that brin
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import ModelUnavailable
 from core.minilm import best_precision, carried, embed
 from core.once import Once
+from ranking.small.network import digest_of, encode
 from ranking.small.texts import plain
 
 FOLDER = Path(__file__).parent / "weights"
@@ -115,7 +115,7 @@ class CauseMiniLM:
     def _load(self) -> tuple[Any, dict[str, Any], list[float], float]:
         config, file = _config(self._folder), self._folder / WEIGHTS
         try:
-            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest = digest_of(file)
             if digest != config["rundown_sha256"]:
                 raise _unusable(self._folder, f"{file} has SHA-256 {digest[:12]}…, not the one in {CONFIG}")
             import torch
@@ -148,12 +148,8 @@ def tell_change(change: Change) -> str:
 
 def joined(tokenizer: Any, page: str, changes: Sequence[str]) -> list[list[int]]:
     """Token ids of the page with each change behind it; each of the two is cut, and closed by the token that closes a text."""
-
-    def cut(ids: list[int], tokens: int) -> list[int]:
-        return ids if len(ids) <= tokens else [*ids[: tokens - 1], ids[-1]]
-
-    first = cut(tokenizer.encode(page).ids, PAGE_TOKENS)
-    return [[*first, *cut(item.ids, CHANGE_TOKENS)[1:]] for item in tokenizer.encode_batch(list(changes))]
+    (first,) = encode(tokenizer, [page], PAGE_TOKENS)
+    return [[*first, *ids[1:]] for ids in encode(tokenizer, changes, CHANGE_TOKENS)]
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from core.errors import UsageError
 from core.minilm import joined as joined_weights
 from ranking.cause import reader
 from ranking.cause.reader import Change
+from ranking.ranker import Progress
 from ranking.small.network import batched, bert_vectors, digest_of, half_precision, open_minilm
 
 #: A unit vector's product with the weights of the odds is so small that a learning rate for it would have to be large.
@@ -32,9 +33,6 @@ _SCALE = 10.0
 _TOKENS = "embeddings.word_embeddings.weight"
 
 _EXAMPLE = 'write {"id": "shop-1", "title": "…", "culprit": {"subject": "…", "path": "…", "lines": "-a\\n+b"} or null, "others": […]}'
-
-#: Told (what is being done, how much is done, how much there is).
-Progress = Callable[[str, int, int | None], None]
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -288,7 +286,7 @@ def _card(
             "",
             "## Data",
             "",
-            "Incidents written for this, and the commits around them: `learning/causes.jsonl` tells by whom and how.",
+            "Incidents and the commits around them, each world by another writer.",
             "",
             "| world | | incidents | a commit did |",
             "|---|---|---|---|",
