@@ -353,7 +353,7 @@ def _footer(card: Card) -> list[Block]:
         f"{found} {'source' if found == 1 else 'sources'}" if found else "",
         plain(words.looked_at(card.ranking), 160) if card.ranking and card.ranking.considered else "",
         plain(words.written_by(card.summary, card.mitigation), 120),
-        plain(f"release {card.release}", 60) if card.release else "",
+        plain(f"release {card.release}", 120) if card.release else "",
         "details in the thread"
         if (card.evidence or card.ranking) and not card.incident.id.startswith("local:")
         else "",

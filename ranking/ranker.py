@@ -44,6 +44,8 @@ WARMED = 500
 #: Candidates that are given reasons: more than any card shows.
 EXPLAINED = 20
 _DIFF_S, _MODEL_S = 3.0, 8.0
+#: Seconds for the changed lines of one repository when nobody waits for them.
+_AHEAD_S = 60.0
 
 #: Told (what is being done, how much is done, how much there is or None).
 Progress = Callable[[str, int, int | None], None]
@@ -90,6 +92,7 @@ class Ranker:
         service_repos: service name to names of its repositories: a hint that counts, not a fence.
         gaps: repositories that could not be opened, in words; told in every ranking.
         model_budget_s: seconds a model may take for all its votes on one incident.
+        explaining: how many candidates of a page are read beside it.
     """
 
     def __init__(
@@ -102,13 +105,15 @@ class Ranker:
         service_repos: Mapping[str, Sequence[str]] | None = None,
         gaps: Sequence[str] = (),
         model_budget_s: float = _MODEL_S,
+        explaining: int = EXPLAINING,
     ) -> None:
         self._histories = {history.name: history for history in histories}
         self._readers, self._model = readers or Readers(), model
         self._weighing = weighing or read_weighing()
         self._service_repos, self._gaps = dict(service_repos or {}), tuple(gaps)
-        self._model_budget_s = model_budget_s
+        self._model_budget_s, self._explaining = model_budget_s, explaining
         self._lexicon = Lexicon()
+        self._ahead: set[str] = set()
         self._maps = MapCache()
 
     @property
@@ -146,17 +151,22 @@ class Ranker:
         return tuple(gaps)
 
     def warm(self, moment: datetime, count: int = WARMED) -> None:
-        """Load the readers and let them read the newest commits before a moment, so that no incident waits for it.
+        """Load the readers and read the newest commits before a moment, their changed lines too, so that no incident waits for it.
 
         Raises:
             ModelUnavailable: a reader's weights cannot be used; incidents are ranked without it.
         """
-        if self._readers.meaning:
-            newest = [
-                commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
-            ]
-            for reader in self._readers.meaning.values():
-                reader.closeness("", _newest_first(newest)[:count])
+        newest = [
+            commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
+        ]
+        newest = _newest_first(newest)[:count]
+        for name, history in self._histories.items():
+            ours = [commit for commit in newest if commit.repo == name and commit.sha not in self._ahead]
+            # What cannot be read is told by the incident that misses it, and not tried again until then.
+            self._lexicon.lines(history, ours, stop_after_s=_AHEAD_S)
+        self._ahead = {commit.sha for commit in newest}
+        for reader in self._readers.meaning.values():
+            reader.closeness("", newest)
         if self._readers.cause:
             self._readers.cause.odds("", [Change(subject="", path="")])
 
@@ -321,7 +331,7 @@ class Ranker:
         cause = self._readers.cause
         if cause and measurer.table.columns["paged"][0]:
             try:
-                measurer.fourth_pass(cause, self._best(measurer.table, EXPLAINING))
+                measurer.fourth_pass(cause, self._best(measurer.table, self._explaining))
             except ModelUnavailable as error:
                 gaps.append(f"ranked without {cause.name}: {error}")
         return measurer.table, gaps

@@ -114,3 +114,16 @@ def test_reading_ahead_reads_only_what_was_there(histories):
     ranker.warm(NOON - timedelta(hours=1.5))
 
     assert asked == ["other words", "guests pay later"]
+
+
+def test_changed_lines_that_were_read_ahead_are_there_when_the_repository_is_gone(make_repo, home):
+    """They are in memory by then: an incident does not wait for git."""
+    repo, _ = make_repo("shop", [Change(hours=1, message="Tidy", files={"a.py": "guests = []\n"})])
+    ahead, plain = (Ranker([open_history(repo, home=home)]) for _ in range(2))
+    ahead.refresh()
+    ahead.warm(NOON)
+    repo.rename(repo.with_name("moved"))
+    found = [ranker.survey(INCIDENT) for ranker in (ahead, plain)]
+
+    assert [any("changed lines" in gap for gap in survey.gaps) for survey in found] == [False, True]
+    assert found[0].table.columns["hunk"] != [0.0]
