@@ -161,6 +161,20 @@ def joined(weights: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in weights.items() if ".attention.self." not in name} | joined
 
 
+def apart(weights: dict[str, Any]) -> dict[str, Any]:
+    """What `joined` made one, in three again."""
+    found: dict[str, Any] = {}
+    for name, value in weights.items():
+        layer, inside, kind = name.partition(".attention.self.")
+        parts = ("query", "key", "value")
+        found |= (
+            {f"{layer}{inside}{part}.{kind}": own for part, own in zip(parts, value.chunk(3), strict=True)}
+            if inside
+            else {name: value}
+        )
+    return found
+
+
 def _batches(ids: Sequence[list[int]]) -> Iterator[list[list[int]]]:
     """The texts in order, as many at a time as have `_BATCH_TOKENS` together."""
     batch: list[list[int]] = []

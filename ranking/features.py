@@ -26,6 +26,7 @@ from ranking.cause import CauseReader, Change
 from ranking.clues import find_clues
 from ranking.events import ChangeEvent
 from ranking.history import History
+from ranking.kinds import idle, spoken_of
 from ranking.lexicon import Lexicon, Lines, Pairs
 from ranking.outside import PLAIN, told_outside
 from ranking.small.model import CommitReader
@@ -208,15 +209,19 @@ class Measurer:
             self.table.notes["cause", index] = f"{place}\n{len(chosen)}"
 
     def _change(self, index: int) -> Change:
-        """A candidate as `ranking.cause` reads it: the place that speaks most of the incident first, then the others."""
+        """A candidate as `ranking.cause` reads it: the place that speaks most of the incident first, then the others, and last what never runs."""
         commit, found = self.table.commits[index], self._lines.get(index)
         path, _, _ = self.table.notes.get(("hunk", index), "").partition("\n")
         paths = [change.path for change in commit.files[:1]]
         lines: list[str] = []
         if found:
-            hunks = [(place, text) for (place, _), text in zip(found.hunks, found.changes, strict=False)]
-            hunks.sort(key=lambda hunk: hunk[0] != path)
-            paths, lines = [place for place, _ in hunks[:1]] or paths, [text for _, text in hunks]
+            spoken = spoken_of(self.question.text)
+            hunks = [
+                (idle(place) not in ("", *spoken), place != path, -len(self.wanted.keys() & words.keys()), place, text)
+                for (place, words), text in zip(found.hunks, found.changes, strict=False)
+            ]
+            hunks.sort(key=lambda hunk: hunk[:3])
+            paths, lines = [hunk[3] for hunk in hunks[:1]] or paths, [hunk[4] for hunk in hunks]
         return Change(
             subject=commit.subject, path="".join(paths), body=commit.body, lines="\n".join(lines), sha=commit.sha
         )

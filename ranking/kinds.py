@@ -199,14 +199,14 @@ def never_runs(commit: Commit, spoken: Collection[str] = ()) -> str:
     """
     found: dict[str, None] = {}
     for change in commit.files:
-        what = _idle(change.path)
+        what = idle(change.path)
         if not what or what in spoken:
             return ""
         found[what] = None
     return " and ".join(found)
 
 
-def _idle(path: str) -> str:
+def idle(path: str) -> str:
     """What a file is that nothing runs or reads in production; empty for others, and where its path does not tell.
 
     Left out: pipelines that build or roll out, and rules of alerts, for which a page may have come; what holds settings of a check

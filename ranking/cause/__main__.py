@@ -44,7 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             recipe = Recipe(seed=args.seed, epochs=args.epochs)
             told = [*read_told(args.incidents), *_of_pages(args, tell)]
-            numbers = train(told, args.out, hold_out=args.hold_out, recipe=recipe, release=args.release, progress=tell)
+            numbers = train(
+                told,
+                args.out,
+                hold_out=args.hold_out,
+                start=args.start,
+                recipe=recipe,
+                release=args.release,
+                progress=tell,
+            )
     except RundownError as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return error.exit_code
@@ -84,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for the result")
     parser.add_argument(
         "--hold-out", action="append", default=[], metavar="WORLD", help="measure on it only; may be repeated"
+    )
+    parser.add_argument(
+        "--start", type=Path, metavar="FOLDER", help="a reader to go on from (MiniLM, as its package carries it)"
     )
     parser.add_argument("--epochs", type=int, default=plain.epochs, help=f"passes over the incidents ({plain.epochs})")
     parser.add_argument("--seed", type=int, default=plain.seed, help=f"of every random choice ({plain.seed})")

@@ -26,6 +26,9 @@ _EVERY = 5
 #: How long after its commit a page comes: hours, drawn log-normally between these.
 _LEAST_H, _MOST_H = 0.3, 72.0
 
+#: More than a ranking reads beside a page: a culprit that comes late is learned too.
+_READ = 16
+
 _EXAMPLE = 'write {"id": "shop-1", "repo": "shop", "sha": "…", "title": "…"}'
 
 
@@ -89,7 +92,7 @@ def gather(
     if not ours:
         raise UsageError("no page is of a given repository", way_out="give its clone: --repo NAME=PATH")
     listener, draw = _Listener(), random.Random(seed)
-    ranker = Ranker(histories, readers=Readers(meaning=open_readers().meaning, cause=listener))
+    ranker = Ranker(histories, readers=Readers(meaning=open_readers().meaning, cause=listener), explaining=_READ)
     found: list[Told] = []
     for number, page in enumerate(ours):
         history = named[page.repo.rpartition("/")[2]]

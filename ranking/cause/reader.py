@@ -25,8 +25,8 @@ from ranking.small.texts import plain
 FOLDER = Path(__file__).parent / "weights"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 #: Tokens of a page and of a change that are read together, and characters of each part that are looked at.
-PAGE_TOKENS, CHANGE_TOKENS = 100, 160
-_PAGE_LIMIT, _BODY_LIMIT, _LINES_LIMIT = 700, 200, 600
+PAGE_TOKENS, CHANGE_TOKENS = 100, 224
+_PAGE_LIMIT, _BODY_LIMIT, _LINES_LIMIT = 700, 200, 900
 _UNSIGNED = str.maketrans("+-", "  ")
 #: What turns a vector into log-odds.
 ODDS_WEIGHT, ODDS_BIAS = "odds.weight", "odds.bias"
@@ -113,15 +113,10 @@ class CauseMiniLM:
         return [bias + sum(a * b for a, b in zip(vector, scale, strict=True)) for vector in vectors]
 
     def _load(self) -> tuple[Any, dict[str, Any], list[float], float]:
-        config, file = _config(self._folder), self._folder / WEIGHTS
         try:
-            digest = digest_of(file)
-            if digest != config["rundown_sha256"]:
-                raise _unusable(self._folder, f"{file} has SHA-256 {digest[:12]}…, not the one in {CONFIG}")
             import torch
-            from safetensors.torch import load_file
 
-            own = load_file(file)
+            own = read_weights(self._folder)
             scale, bias = own.pop(ODDS_WEIGHT).float().tolist(), float(own.pop(ODDS_BIAS))
             kind = getattr(torch, best_precision())
             tokenizer, base = carried()
@@ -132,6 +127,26 @@ class CauseMiniLM:
             raise
         except Exception as error:  # damaged weights raise their library's own
             raise _unusable(self._folder, str(error)) from error
+
+
+def read_weights(folder: Path) -> dict[str, Any]:
+    """The weights of a reader as they were written: its layers, `core.minilm.joined`, and the two that turn a vector into log-odds.
+
+    Raises:
+        ModelUnavailable: they are missing, damaged, or not those its config speaks of.
+    """
+    config, file = _config(folder), folder / WEIGHTS
+    try:
+        digest = digest_of(file)
+        if digest != config["rundown_sha256"]:
+            raise _unusable(folder, f"{file} has SHA-256 {digest[:12]}…, not the one in {CONFIG}")
+        from safetensors.torch import load_file
+
+        return load_file(file)
+    except ModelUnavailable:
+        raise
+    except Exception as error:  # damaged weights raise their library's own
+        raise _unusable(folder, str(error)) from error
 
 
 def tell_page(text: str) -> str:
@@ -166,5 +181,5 @@ def _unusable(folder: Path, why: str) -> ModelUnavailable:
     return ModelUnavailable(
         f"cannot load the cause reader in {folder}",
         why=why,
-        way_out="install Rundown again; until then pages are ranked without it",
+        way_out="install Rundown again, or name a folder that a training wrote; until then pages are ranked without it",
     )

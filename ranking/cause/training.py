@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import UsageError
+from core.minilm import apart
 from core.minilm import joined as joined_weights
 from ranking.cause import reader
 from ranking.cause.reader import Change
@@ -43,7 +44,7 @@ class Told(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    #: Its world, that is who wrote it, before the first "-".
+    #: Its world, that is who wrote it or whose commits it tells of, before the last "-".
     id: str
     title: str
     description: str = ""
@@ -55,7 +56,7 @@ class Told(BaseModel):
     @property
     def world(self) -> str:
         """Who wrote it: incidents of one world are alike, so worlds are held out whole."""
-        return self.id.partition("-")[0]
+        return self.id.rpartition("-")[0] or self.id
 
     @property
     def page(self) -> str:
@@ -65,7 +66,7 @@ class Told(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Every number that may be turned, with the default that the weights that ship were made with."""
+    """Every number that may be turned. What ships was made in several goes; its card tells with which."""
 
     seed: int = 1
     epochs: int = 3
@@ -131,6 +132,7 @@ def train(
     out: Path,
     *,
     hold_out: Collection[str] = (),
+    start: Path | None = None,
     recipe: Recipe | None = None,
     release: str = "cause-minilm",
     progress: Progress | None = None,
@@ -141,6 +143,7 @@ def train(
         told: the incidents.
         out: folder for the result; what a reader wrote there before is replaced.
         hold_out: worlds that are measured on only.
+        start: folder of a reader to go on from; MiniLM without one.
         recipe: every other choice.
         release: the name it carries.
         progress: told of updates.
@@ -150,24 +153,24 @@ def train(
 
     Raises:
         UsageError: nothing to learn from, or a world that no incident has.
-        ModelUnavailable: MiniLM's weights are missing or damaged.
+        ModelUnavailable: MiniLM's weights, or those to start from, are missing or damaged.
     """
     recipe = recipe or Recipe()
     unknown = sorted(set(hold_out) - {one.world for one in told})
     if unknown:
         raise UsageError(
-            f"no incident of the world '{unknown[0]}' to hold out", way_out="give the part of its ids before '-'"
+            f"no incident of the world '{unknown[0]}' to hold out", way_out="give what its ids have before the last '-'"
         )
     learned = [one for one in told if one.world not in hold_out and one.others]
     if not learned:
         raise UsageError("no incident to learn from", way_out="hold out fewer worlds")
     started = time.monotonic()
-    student = _Student(recipe.seed)
+    student = _Student(recipe.seed, start)
     _learn(student, learned, recipe, progress)
     held = [one for one in told if one.world in hold_out]
     numbers = student.measured(held) if held else None
     student.save(out, release)
-    card = _card(release, learned, held, numbers, recipe, (time.monotonic() - started) / 60)
+    card = _card(release, start, learned, held, numbers, recipe, (time.monotonic() - started) / 60)
     (out / "README.md").write_text(card, encoding="utf8")
     return numbers
 
@@ -175,15 +178,20 @@ def train(
 class _Student:
     """MiniLM's layers, and what turns a vector into log-odds."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, start: Path | None) -> None:
         import torch
 
+        own = reader.read_weights(start) if start else {}
         torch.manual_seed(seed)
         self.network, self.tokenizer = open_minilm()
         self.network.requires_grad_(True)
         self.network.embeddings.word_embeddings.weight.requires_grad_(False)
         self.weight = torch.nn.Parameter(torch.randn(self.network.config.hidden_size) * 0.02)
         self.bias = torch.nn.Parameter(torch.full((1,), -1.0))
+        if own:
+            self.weight.data = own.pop(reader.ODDS_WEIGHT).float() / _SCALE
+            self.bias.data = own.pop(reader.ODDS_BIAS).float()
+            self.network.load_state_dict({_TOKENS: self.network.state_dict()[_TOKENS], **apart(own)})
 
     def odds(self, page: str, changes: Sequence[Change]) -> Any:
         """The log-odds of each change, with gradients."""
@@ -225,6 +233,7 @@ class _Student:
 
 
 def _learn(student: _Student, told: Sequence[Told], recipe: Recipe, progress: Progress | None) -> None:
+    """Train a student in place."""
     import torch
 
     layers = [weight for weight in student.network.parameters() if weight.requires_grad]
@@ -234,7 +243,7 @@ def _learn(student: _Student, told: Sequence[Told], recipe: Recipe, progress: Pr
     worlds: dict[str, list[Told]] = {}
     for one in told:
         worlds.setdefault(one.world, []).append(one)
-    student.network.train()
+    student.network.eval()  # without dropout: what is read twice is hardly learned by heart, and drawing it takes half of the time
     order: list[Told] = []
     for step in range(steps):
         if len(order) < recipe.incidents:
@@ -254,11 +263,16 @@ def _learn(student: _Student, told: Sequence[Told], recipe: Recipe, progress: Pr
         optimizer.zero_grad()
         if progress:
             progress("learning causes", step + 1, steps)
-    student.network.eval()
 
 
 def _card(
-    release: str, learned: Sequence[Told], held: Sequence[Told], numbers: Numbers | None, recipe: Recipe, minutes: float
+    release: str,
+    start: Path | None,
+    learned: Sequence[Told],
+    held: Sequence[Told],
+    numbers: Numbers | None,
+    recipe: Recipe,
+    minutes: float,
 ) -> str:
     def row(world: str, count: int, did: int, use: str) -> str:
         return f"| {world} | {use} | {count} | {did} |"
@@ -298,7 +312,7 @@ def _card(
             "",
             "## Recipe",
             "",
-            f"{recipe.epochs} passes, {recipe.incidents} incidents an update, {recipe.others} of their other commits and one of another incident; AdamW, highest rate {recipe.rate:g} "
+            f"From {reader.CauseMiniLM(start).name if start else 'MiniLM'} on. {recipe.epochs} passes, {recipe.incidents} incidents an update, {recipe.others} of their other commits and one of another incident; AdamW, highest rate {recipe.rate:g} "
             f"({recipe.odds_rate:g} for the odds), warm-up {recipe.warmup} updates, then linear to {recipe.floor:.0%}; seed {recipe.seed}; {minutes:.0f} minutes. Cross-entropy over the commits and 'none'.",
             "",
         ]
