@@ -253,6 +253,8 @@ class Server:
         self._keep("commits", self._sync_commits)
         self._keep("channels", self.channels.join_listed)
         attempt("looking up names in Slack", self.names.look_up)
+        if self.ranker:  # last, as nothing else waits for it
+            attempt("reading changed lines ahead", partial(self.ranker.read_ahead, datetime.now(UTC)))
 
     def _open_documents(self) -> None:
         if self.library is None:

@@ -44,7 +44,7 @@ WARMED = 500
 #: Candidates that are given reasons: more than any card shows.
 EXPLAINED = 20
 _DIFF_S, _MODEL_S = 3.0, 8.0
-#: Seconds for the changed lines of one repository when nobody waits for them.
+#: Seconds for changed lines when nobody waits for them.
 _AHEAD_S = 60.0
 
 #: Told (what is being done, how much is done, how much there is or None).
@@ -113,7 +113,7 @@ class Ranker:
         self._service_repos, self._gaps = dict(service_repos or {}), tuple(gaps)
         self._model_budget_s, self._explaining = model_budget_s, explaining
         self._lexicon = Lexicon()
-        self._ahead: set[str] = set()
+        self._unreadable: set[tuple[str, str]] = set()
         self._maps = MapCache()
 
     @property
@@ -151,24 +151,40 @@ class Ranker:
         return tuple(gaps)
 
     def warm(self, moment: datetime, count: int = WARMED) -> None:
-        """Load the readers and read the newest commits before a moment, their changed lines too, so that no incident waits for it.
+        """Load the readers and let them read the newest commits before a moment, so that no incident waits for it.
 
         Raises:
             ModelUnavailable: a reader's weights cannot be used; incidents are ranked without it.
         """
-        newest = [
-            commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
-        ]
-        newest = _newest_first(newest)[:count]
-        for name, history in self._histories.items():
-            ours = [commit for commit in newest if commit.repo == name and commit.sha not in self._ahead]
-            # What cannot be read is told by the incident that misses it, and not tried again until then.
-            self._lexicon.lines(history, ours, stop_after_s=_AHEAD_S)
-        self._ahead = {commit.sha for commit in newest}
-        for reader in self._readers.meaning.values():
-            reader.closeness("", newest)
+        if self._readers.meaning:
+            newest = self._newest(moment, count)
+            for reader in self._readers.meaning.values():
+                reader.closeness("", newest)
         if self._readers.cause:
             self._readers.cause.odds("", [Change(subject="", path="")])
+
+    def read_ahead(self, moment: datetime, count: int = WARMED, *, stop_after_s: float = _AHEAD_S) -> None:
+        """Read the changed lines of the newest commits before a moment, so that no incident waits for git.
+
+        What cannot be read is told by the incident that misses it, and not tried again here. One thread at a time.
+
+        Args:
+            stop_after_s: seconds for all repositories together; what is left is read the next time.
+        """
+        end, newest = time.monotonic() + stop_after_s, self._newest(moment, count)
+        self._unreadable &= {(commit.repo, commit.sha) for commit in newest}
+        for name, history in self._histories.items():
+            ours = [c for c in newest if c.repo == name and (name, c.sha) not in self._unreadable]
+            found, _ = self._lexicon.lines(history, ours, stop_after_s=end - time.monotonic())
+            if time.monotonic() >= end:
+                break
+            self._unreadable |= {(name, commit.sha) for commit in ours if commit.sha not in found}
+
+    def _newest(self, moment: datetime, count: int) -> list[Commit]:
+        """The newest commits of all repositories before a moment."""
+        return _newest_first(
+            commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
+        )[:count]
 
     def rank(self, incident: Incident, *, limit: int = EXPLAINED, **scope: Unpack[Scope]) -> Ranking:
         """The candidates, best first. Repositories never indexed before are indexed first; call `refresh` for new commits.

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     lines[what] = bars.add_task(what, total=total)
                 bars.update(lines[what], completed=done)
 
-            recipe = Recipe(seed=args.seed, epochs=args.epochs)
+            recipe = Recipe(seed=args.seed, epochs=args.epochs, rate=args.rate, odds_rate=20 * args.rate)
             told = [*read_told(args.incidents), *_of_pages(args, tell)]
             numbers = train(
                 told,
@@ -97,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         "--start", type=Path, metavar="FOLDER", help="a reader to go on from (MiniLM, as its package carries it)"
     )
     parser.add_argument("--epochs", type=int, default=plain.epochs, help=f"passes over the incidents ({plain.epochs})")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=plain.rate,
+        help=f"highest learning rate of the layers ({plain.rate:g}); twenty times that for the odds",
+    )
     parser.add_argument("--seed", type=int, default=plain.seed, help=f"of every random choice ({plain.seed})")
     parser.add_argument("--release", default="cause-minilm", help="the name the model carries (cause-minilm)")
     return parser

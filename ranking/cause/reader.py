@@ -24,7 +24,8 @@ from ranking.small.texts import plain
 
 FOLDER = Path(__file__).parent / "weights"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-#: Tokens of a page and of a change that are read together, and characters of each part that are looked at.
+#: Tokens of a page and of a change that are read together, and characters of each part that are looked at; of one place's lines there
+#: are at most `ranking.diffs.CHANGES_LIMIT`.
 PAGE_TOKENS, CHANGE_TOKENS = 100, 224
 _PAGE_LIMIT, _BODY_LIMIT, _LINES_LIMIT = 700, 200, 900
 _UNSIGNED = str.maketrans("+-", "  ")

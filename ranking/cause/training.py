@@ -165,12 +165,13 @@ def train(
     if not learned:
         raise UsageError("no incident to learn from", way_out="hold out fewer worlds")
     started = time.monotonic()
+    origin = reader.CauseMiniLM(start).name if start else "MiniLM"
     student = _Student(recipe.seed, start)
     _learn(student, learned, recipe, progress)
     held = [one for one in told if one.world in hold_out]
     numbers = student.measured(held) if held else None
     student.save(out, release)
-    card = _card(release, start, learned, held, numbers, recipe, (time.monotonic() - started) / 60)
+    card = _card(release, origin, learned, held, numbers, recipe, (time.monotonic() - started) / 60)
     (out / "README.md").write_text(card, encoding="utf8")
     return numbers
 
@@ -243,7 +244,7 @@ def _learn(student: _Student, told: Sequence[Told], recipe: Recipe, progress: Pr
     worlds: dict[str, list[Told]] = {}
     for one in told:
         worlds.setdefault(one.world, []).append(one)
-    student.network.eval()  # without dropout: what is read twice is hardly learned by heart, and drawing it takes half of the time
+    student.network.eval()  # without dropout: drawing it takes two of five seconds, and few passes learn nothing by heart
     order: list[Told] = []
     for step in range(steps):
         if len(order) < recipe.incidents:
@@ -267,7 +268,7 @@ def _learn(student: _Student, told: Sequence[Told], recipe: Recipe, progress: Pr
 
 def _card(
     release: str,
-    start: Path | None,
+    origin: str,
     learned: Sequence[Told],
     held: Sequence[Told],
     numbers: Numbers | None,
@@ -285,7 +286,7 @@ def _card(
         f"Of {numbers.incidents} incidents held out, each among its own commits, the culprit has the highest odds in {numbers.first:.3f} of those that a "
         f"commit did; the area that tells these from the others by all odds together is {numbers.area:.3f}."
         if numbers
-        else "Nothing was held out of this training; `docs/ranking.md` tells what the same recipe found in worlds it had not seen."
+        else "Nothing was held out of this training; `docs/ranking.md` tells what the reader that ships found in worlds it had not seen."
     )
     return "\n".join(
         [
@@ -312,7 +313,7 @@ def _card(
             "",
             "## Recipe",
             "",
-            f"From {reader.CauseMiniLM(start).name if start else 'MiniLM'} on. {recipe.epochs} passes, {recipe.incidents} incidents an update, {recipe.others} of their other commits and one of another incident; AdamW, highest rate {recipe.rate:g} "
+            f"From {origin} on. {recipe.epochs} passes, {recipe.incidents} incidents an update, {recipe.others} of their other commits and one of another incident; AdamW, highest rate {recipe.rate:g} "
             f"({recipe.odds_rate:g} for the odds), warm-up {recipe.warmup} updates, then linear to {recipe.floor:.0%}; seed {recipe.seed}; {minutes:.0f} minutes. Cross-entropy over the commits and 'none'.",
             "",
         ]

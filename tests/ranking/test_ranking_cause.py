@@ -306,14 +306,15 @@ _SEEN = [
 ]
 
 
-@pytest.mark.model
-def test_what_ships_holds_the_cause_for_likelier_than_what_speaks_of_the_symptom():
-    """By words and by meaning it is the other way round. Of six it may hold one for as unlikely as its watcher, and none for unlikelier."""
-    reader, ahead = CauseMiniLM(), {}
-    for page, *both in _SEEN:
-        changes = [Change(subject=subject, path=path, lines=lines) for subject, path, lines in both]
-        cause, other = reader.odds(page, changes)
-        ahead[page] = cause - other
+#: Held for as unlikely as its watcher by what ships: known, and in the log.
+_LEVEL = "Emails arrive twice"
 
-    assert sorted(ahead.values())[1] > 0.5, ahead
-    assert min(ahead.values()) > -0.5, ahead
+
+@pytest.mark.model
+@pytest.mark.parametrize(("page", "culprit", "watcher"), _SEEN, ids=[page[:20] for page, _, _ in _SEEN])
+def test_what_ships_holds_the_cause_for_likelier_than_what_speaks_of_the_symptom(page, culprit, watcher):
+    """By words and by meaning it is the other way round."""
+    changes = [Change(subject=subject, path=path, lines=lines) for subject, path, lines in (culprit, watcher)]
+    cause, other = CauseMiniLM().odds(page, changes)
+
+    assert cause > other + (-0.2 if page == _LEVEL else 0.5)

@@ -17,7 +17,7 @@ from ranking.small import WordReader
 
 INCIDENT = Incident(id="local:3", title="guests cannot pay", created_at=NOON)
 CHANGES = [
-    Change(hours=3, message="guests pay later", files={"a.py": "1\n"}),
+    Change(hours=3, message="guests pay later", files={"a.py": "guests = 1\n"}),
     Change(hours=2, message="other words", files={"b.py": "1\n"}),
     Change(hours=1, message="nothing shared", files={"c.py": "1\n"}),
 ]
@@ -117,13 +117,27 @@ def test_reading_ahead_reads_only_what_was_there(histories):
 
 
 def test_changed_lines_that_were_read_ahead_are_there_when_the_repository_is_gone(make_repo, home):
-    """They are in memory by then: an incident does not wait for git."""
-    repo, _ = make_repo("shop", [Change(hours=1, message="Tidy", files={"a.py": "guests = []\n"})])
-    ahead, plain = (Ranker([open_history(repo, home=home)]) for _ in range(2))
-    ahead.refresh()
-    ahead.warm(NOON)
+    """They are in memory by then: an incident does not wait for git. What is new is read the next time."""
+    repo, _ = make_repo("shop", CHANGES)
+    twice, once, plain = (Ranker([open_history(repo, home=home)]) for _ in range(3))
+    for ranker, ahead in ((twice, (1.5, 0.0)), (once, (1.5,)), (plain, ())):
+        ranker.refresh()
+        for hours in ahead:
+            ranker.read_ahead(NOON - timedelta(hours=hours))
     repo.rename(repo.with_name("moved"))
-    found = [ranker.survey(INCIDENT) for ranker in (ahead, plain)]
+    gaps = [" ".join(ranker.survey(INCIDENT).gaps) for ranker in (twice, once, plain)]
 
-    assert [any("changed lines" in gap for gap in survey.gaps) for survey in found] == [False, True]
-    assert found[0].table.columns["hunk"] != [0.0]
+    assert ["changed lines" in told for told in gaps] == [False, True, True]
+    assert any(twice.survey(INCIDENT).table.columns["hunk"])
+
+
+def test_what_was_not_read_ahead_in_time_is_read_the_next_time(make_repo, home):
+    """Nothing is given up for a slow disk."""
+    repo, _ = make_repo("shop", CHANGES)
+    ranker = Ranker([open_history(repo, home=home)])
+    ranker.refresh()
+    ranker.read_ahead(NOON, stop_after_s=0.0)
+    ranker.read_ahead(NOON)
+    repo.rename(repo.with_name("moved"))
+
+    assert not any("changed lines" in gap for gap in ranker.survey(INCIDENT).gaps)
