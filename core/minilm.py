@@ -21,6 +21,8 @@ Precision = Literal["bfloat16", "float32"]
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 256
 _LAYERS, _HEADS, _EPSILON = 6, 12, 1e-12
+#: What attention makes of its input, in the order in which `joined` lays them.
+_PARTS = ("query", "key", "value")
 #: Tokens of whole texts that go through the model together. Half as many or twice as many are within 5% as fast.
 _BATCH_TOKENS = 4096
 #: Tokens are filled up to a multiple of so many, few ones to one of fewer.
@@ -150,10 +152,9 @@ def joined(weights: dict[str, Any]) -> dict[str, Any]:
     """The weights with query, key and value of each layer in one matrix: one pass over the tokens instead of three."""
     import torch
 
-    parts = ("query", "key", "value")
     joined = {
         f"encoder.layer.{number}.attention.self.{kind}": torch.cat(
-            [weights[f"encoder.layer.{number}.attention.self.{part}.{kind}"] for part in parts]
+            [weights[f"encoder.layer.{number}.attention.self.{part}.{kind}"] for part in _PARTS]
         )
         for number in range(_LAYERS)
         for kind in ("weight", "bias")
@@ -166,9 +167,8 @@ def apart(weights: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in weights.items():
         layer, inside, kind = name.partition(".attention.self.")
-        parts = ("query", "key", "value")
         found |= (
-            {f"{layer}{inside}{part}.{kind}": own for part, own in zip(parts, value.chunk(3), strict=True)}
+            {f"{layer}{inside}{part}.{kind}": own for part, own in zip(_PARTS, value.chunk(3), strict=True)}
             if inside
             else {name: value}
         )

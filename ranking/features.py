@@ -123,6 +123,8 @@ class Measurer:
         #: best and places among them count by it.
         self.fullness = min(1.0, math.log1p(len(self.wanted)) / _TOLD)
         self.clues = find_clues(question.text)
+        #: Of what the incident speaks that else never runs.
+        self.spoken = spoken_of(question.text)
         #: Terms of identifiers the incident names, with their spelling.
         self.names = _names(self.clues.identifiers)
         #: By repository: in how many of its commits each of the incident's terms occurs.
@@ -215,13 +217,14 @@ class Measurer:
         paths = [change.path for change in commit.files[:1]]
         lines: list[str] = []
         if found:
-            spoken = spoken_of(self.question.text)
-            hunks = [
-                (idle(place) not in ("", *spoken), place != path, -len(self.wanted.keys() & words.keys()), place, text)
-                for (place, words), text in zip(found.hunks, found.changes, strict=False)
-            ]
-            hunks.sort(key=lambda hunk: hunk[:3])
-            paths, lines = [hunk[3] for hunk in hunks[:1]] or paths, [hunk[4] for hunk in hunks]
+
+            def late(hunk: tuple[tuple[str, Counter[str]], str]) -> tuple[bool, bool, int]:
+                (place, words), _ = hunk
+                shared = self.wanted.keys() & words.keys()
+                return idle(place) not in ("", *self.spoken), place != path, -len(shared)
+
+            hunks = sorted(zip(found.hunks, found.changes, strict=False), key=late)
+            paths, lines = [place for (place, _), _ in hunks[:1]] or paths, [text for _, text in hunks]
         return Change(
             subject=commit.subject, path="".join(paths), body=commit.body, lines="\n".join(lines), sha=commit.sha
         )

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from ranking.kinds import never_runs, spoken_of, stands_by
+from ranking.kinds import never_runs, stands_by
 from ranking.lexicon import Lines
 from ranking.onset import told_onset
 from ranking.paged import told_as_page
@@ -60,9 +60,8 @@ def told(measurer: Measurer) -> None:
     for feature in _TOLD:
         if feature in table.columns:
             table.columns[f"{feature}_told"] = [paged * value for value in table.columns[feature]]
-    spoken = spoken_of(text)
     for index, commit in enumerate(table.commits):
-        word = stands_by(commit, spoken, text)
+        word = stands_by(commit, measurer.spoken, text)
         if word:
             table.put("bystander", index, paged, word)
 
@@ -150,9 +149,8 @@ def idle(measurer: Measurer) -> None:
     """
     question = measurer.question
     sure = 1.0 if _deploys_told(measurer) else _UNSURE
-    spoken = spoken_of(question.text)
     for index, commit in enumerate(measurer.table.commits if question.page else ()):
-        what = never_runs(commit, spoken)
+        what = never_runs(commit, measurer.spoken)
         if what:
             measurer.table.put("never_runs", index, sure, what)
 

@@ -184,6 +184,7 @@ class _Student:
 
         own = reader.read_weights(start) if start else {}
         torch.manual_seed(seed)
+        # Opened for reading, and left so: drawing dropout takes two of five seconds, and few passes learn nothing by heart.
         self.network, self.tokenizer = open_minilm()
         self.network.requires_grad_(True)
         self.network.embeddings.word_embeddings.weight.requires_grad_(False)
@@ -244,7 +245,6 @@ def _learn(student: _Student, told: Sequence[Told], recipe: Recipe, progress: Pr
     worlds: dict[str, list[Told]] = {}
     for one in told:
         worlds.setdefault(one.world, []).append(one)
-    student.network.eval()  # without dropout: drawing it takes two of five seconds, and few passes learn nothing by heart
     order: list[Told] = []
     for step in range(steps):
         if len(order) < recipe.incidents:
