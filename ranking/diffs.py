@@ -170,8 +170,10 @@ def _parse(lines: Iterable[str]) -> Diff:
             removed += line.startswith("-")
             if line.startswith(("+", "-")) and line[1:].strip():
                 signed.append(line)
-                remark = bool(_REMARK.match(line[1:]))
-                remarks, statements = remarks + remark, statements + (not remark)
+                # One statement is enough to know: the lines after it are not looked at.
+                if not statements:
+                    remark = bool(_REMARK.match(line[1:]))
+                    remarks, statements = remarks + remark, statements + (not remark)
             texts.append(line[1:])
         elif line.startswith("--- "):
             old_path = _name(line, "a/")

@@ -16,6 +16,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from itertools import starmap
 from pathlib import Path
 
 from core.errors import RepositoryError, UsageError
@@ -369,11 +371,17 @@ class History:
             committed_at=from_unix(committed),
             subject=subject,
             body=body,
-            files=tuple(FileChange(path=path, status=status) for path, status in changes),
+            files=tuple(starmap(_file_change, changes)),
             url=f"{self._page}{sha}" if self._page else None,
             merged_at=from_unix(landed) if landed is not None and there and landed > committed else None,
             landed=there,
         )
+
+
+@lru_cache(maxsize=1 << 16)
+def _file_change(path: str, status: str) -> FileChange:
+    """Kept, as commits touch the same files again and again."""
+    return FileChange(path=path, status=status)
 
 
 def _changes(db: sqlite3.Connection, ids: list[int]) -> Mapping[int, list[tuple[str, str]]]:

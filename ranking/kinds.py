@@ -6,11 +6,14 @@ Does not: read the diff, or judge whether the kind makes it a suspect; that is w
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Collection
 
 from core.model import Commit
 
+#: Paths of which it is kept what they are.
+_PATHS = 1 << 16
 _DOCS = re.compile(
     r"(^|/)(docs?|documentation|man|licenses)/|(^|/)(readme|changelog|changes|news|authors|contributing|maintainers|copying|license|release[-_]notes)[^/]*$|\.(md|rst|adoc|txt|pod|texi|[1-9])$",
     re.IGNORECASE,
@@ -56,24 +59,42 @@ _ROBOT = re.compile(
 )
 
 
-def _only(pattern: re.Pattern[str]) -> Callable[[Commit], bool]:
-    return lambda commit: bool(commit.files) and all(pattern.search(change.path) for change in commit.files)
+#: What a path may be of.
+_PLACES = {
+    "docs": _DOCS,
+    "read by machines": _READ_BY_MACHINES,
+    "tests": _TESTS,
+    "translation": _TRANSLATION,
+    "config": _CONFIG,
+    "dependency": _DEPENDENCY,
+    "migration": _MIGRATION,
+}
 
 
-def _any(pattern: re.Pattern[str]) -> Callable[[Commit], bool]:
-    return lambda commit: any(pattern.search(change.path) for change in commit.files[:200])
+@functools.lru_cache(maxsize=_PATHS)
+def _places(path: str) -> frozenset[str]:
+    """Which of `_PLACES` a path is of. Kept, as candidates touch the same files again and again."""
+    return frozenset(place for place, pattern in _PLACES.items() if pattern.search(path))
+
+
+def _only(place: str, commit: Commit) -> bool:
+    return bool(commit.files) and all(place in _places(change.path) for change in commit.files)
+
+
+def _any(place: str, commit: Commit) -> bool:
+    return any(place in _places(change.path) for change in commit.files[:200])
 
 
 #: Kind -> whether it applies.
 _RULES: dict[str, Callable[[Commit], bool]] = {
-    "docs": lambda commit: _only(_DOCS)(commit) and not _any(_READ_BY_MACHINES)(commit),
-    "tests": _only(_TESTS),
+    "docs": lambda commit: _only("docs", commit) and not _any("read by machines", commit),
+    "tests": functools.partial(_only, "tests"),
     "translation": lambda commit: (
-        _only(_TRANSLATION)(commit) or bool(re.match(r"Localisation updates", commit.subject))
+        _only("translation", commit) or bool(re.match(r"Localisation updates", commit.subject))
     ),
-    "config": lambda commit: _any(_CONFIG)(commit) and not _only(_TESTS)(commit),
-    "dependency": lambda commit: _any(_DEPENDENCY)(commit) or bool(_BUMP.search(commit.subject)),
-    "migration": _any(_MIGRATION),
+    "config": lambda commit: _any("config", commit) and not _only("tests", commit),
+    "dependency": lambda commit: _any("dependency", commit) or bool(_BUMP.search(commit.subject)),
+    "migration": functools.partial(_any, "migration"),
     "flag": lambda commit: bool(_FLAG.search(commit.subject)),
     "reland": lambda commit: bool(_RELAND.search(f"{commit.subject}\n{commit.body[:2000]}")),
     "revert": lambda commit: bool(_REVERT.search(f"{commit.subject}\n{commit.body[:2000]}")),
@@ -206,6 +227,7 @@ def never_runs(commit: Commit, spoken: Collection[str] = ()) -> str:
     return " and ".join(found)
 
 
+@functools.lru_cache(maxsize=_PATHS)
 def idle(path: str) -> str:
     """What a file is that nothing runs or reads in production; empty for others, and where its path does not tell.
 

@@ -6,12 +6,13 @@ Does not: keep anything on disk, or know what is looked for.
 
 from __future__ import annotations
 
+import functools
 from array import array
 from bisect import bisect_left
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Generic, TypeVar
 
 from core.errors import RepositoryError
@@ -19,7 +20,7 @@ from core.model import Commit
 from ranking.diffs import FILES_LIMIT, Diff, read_diffs
 from ranking.history import History
 from ranking.kinds import kinds
-from ranking.text import neighbours, terms
+from ranking.text import terms, terms_and_ends
 
 #: Longer messages are quoted logs and merge lists; paths past these are imports.
 _BODY_LIMIT, _PATHS_LIMIT = 4_000, 200
@@ -34,12 +35,12 @@ class Pairs:
     """Which terms stand side by side in a text, eight bytes each: a large diff has thousands.
 
     Args:
-        stretches: see `ranking.text.neighbours`.
+        said: terms in reading order, with an empty one where a sentence, a paragraph or a line ends.
     """
 
-    def __init__(self, stretches: Iterable[Sequence[str]]) -> None:
+    def __init__(self, said: Iterable[str]) -> None:
         # Python's own hash differs from process to process, and these never leave one.
-        self._hashes = array("q", sorted({hash(pair) for pair in neighbours(stretches)}))
+        self._hashes = array("q", sorted(set(map(hash, pairwise(said)))))
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
         wanted = hash(pair)
@@ -89,7 +90,7 @@ class Lexicon:
 
     def pairs(self, commit: Commit) -> Pairs:
         """Which words of its message and paths stand side by side. Asked of a few hundred candidates, not of all."""
-        return self._pairs.get((commit.repo, commit.sha), lambda: Pairs(chain(*_stretches(commit))))
+        return self._pairs.get((commit.repo, commit.sha), lambda: Pairs(_with_ends(chain(*_stretches(commit)))))
 
     def lines(
         self, history: History, commits: Sequence[Commit], *, stop_after_s: float
@@ -143,20 +144,31 @@ def _message(commit: Commit) -> Message:
 def _stretches(commit: Commit) -> tuple[list[list[str]], list[list[str]]]:
     """The terms of its subject and paragraphs, and of its paths."""
     said = [terms(part) for part in (commit.subject, *commit.body[:_BODY_LIMIT].split("\n\n"))]
-    return said, [terms(change.path) for change in commit.files[:_PATHS_LIMIT]]
+    return said, [_of_a_path(change.path) for change in commit.files[:_PATHS_LIMIT]]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _of_a_path(path: str) -> list[str]:
+    """Kept, as commits touch the same files again and again. The list must not be changed."""
+    return terms(path)
 
 
 def _lines(diff: Diff) -> Lines:
-    lines = [(hunk.path, [terms(line) for line in hunk.text.split("\n")]) for hunk in diff.hunks]
-    hunks = tuple((path, Counter(chain(*changed))) for path, changed in lines)
+    said = [terms_and_ends(f"{hunk.text}\n") for hunk in diff.hunks]
+    hunks = tuple((hunk.path, _counted(part)) for hunk, part in zip(diff.hunks, said, strict=True))
+    whole = list(chain.from_iterable(said))
     text = "\n".join(hunk.text for hunk in diff.hunks).lower()
-    pairs = Pairs(chain.from_iterable(changed for _, changed in lines))
     changes = tuple(hunk.changes for hunk in diff.hunks[:_HUNKS])
-    return Lines(hunks, _total(words for _, words in hunks), text, pairs, diff.only_comments, changes)
+    return Lines(hunks, _counted(whole), text, Pairs(whole), diff.only_comments, changes)
 
 
-def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
-    total = Counter[str]()
-    for count in counts:
-        total.update(count)
-    return total
+def _counted(said: Iterable[str]) -> Counter[str]:
+    counts = Counter(said)
+    counts.pop("", None)
+    return counts
+
+
+def _with_ends(stretches: Iterable[Sequence[str]]) -> Iterator[str]:
+    for stretch in stretches:
+        yield from stretch
+        yield ""

@@ -10,10 +10,13 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from core.words import RUN, split_run
+
+_RUN_OR_END = re.compile(rf"{RUN.pattern}|\n")
 
 #: Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009): the usual constants.
 K1, B = 1.2, 0.75
@@ -38,6 +41,11 @@ def terms(text: str) -> list[str]:
     return found
 
 
+def terms_and_ends(text: str) -> list[str]:
+    """The terms of a text of many lines as `terms` gives them, with an empty one where a line ends; some five times as fast as line by line."""
+    return list(itertools.chain.from_iterable(map(_terms_or_end, _RUN_OR_END.findall(text))))
+
+
 def neighbours(stretches: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
     """Each two different terms that stand side by side, in reading order (Metzler and Croft, "A Markov random field model for term
     dependencies", 2005: sequential dependence).
@@ -53,6 +61,11 @@ def neighbours(stretches: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
 def _terms_of(run: str) -> tuple[str, ...]:
     """The terms of what stands together. Kept, as commits use the same names again and again."""
     return tuple(term for word in split_run(run) if (term := _term(word)))
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def _terms_or_end(run: str) -> tuple[str, ...]:
+    return ("",) if run == "\n" else _terms_of(run)
 
 
 def _term(word: str) -> str:

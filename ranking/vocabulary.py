@@ -29,10 +29,11 @@ CREATE TABLE IF NOT EXISTS vocabulary (
     word TEXT NOT NULL, month INTEGER NOT NULL, commits INTEGER NOT NULL, PRIMARY KEY (word, month)) WITHOUT ROWID;
 """
 _ADD = "INSERT INTO vocabulary VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET commits = commits + excluded.commits"
-#: The newest commits of a path before a moment, with their words.
+#: The newest commits of a path before a moment, with their words, which are read for these alone and not for all of the path's.
 _OF_A_PATH = (
-    "SELECT c.sha, w.words FROM paths p JOIN changes h ON h.path_id = p.id JOIN commits c ON c.id = h.commit_id "
-    "JOIN words w ON w.commit_id = c.id WHERE p.path = ? AND c.committed < ? ORDER BY c.committed DESC, c.sha LIMIT ?"
+    "SELECT n.sha, w.words FROM (SELECT c.id, c.sha, c.committed FROM paths p JOIN changes h ON h.path_id = p.id "
+    "JOIN commits c ON c.id = h.commit_id WHERE p.path = ? AND c.committed < ? ORDER BY c.committed DESC, c.sha LIMIT ?) n "
+    "JOIN words w ON w.commit_id = n.id ORDER BY n.committed DESC, n.sha"
 )
 
 
@@ -97,7 +98,9 @@ def words_of_paths(
         moment: unix seconds.
     """
     found = {}
+    said: dict[str, frozenset[str]] = {}  # a commit of many paths is told once
     for path in dict.fromkeys(paths):
         rows = db.execute(_OF_A_PATH, (path, moment, limit)).fetchall()
-        found[path] = [(sha, frozenset(words.split())) for sha, words in rows]
+        said |= {sha: frozenset(words.split()) for sha, words in rows if sha not in said}
+        found[path] = [(sha, said[sha]) for sha, _ in rows]
     return found

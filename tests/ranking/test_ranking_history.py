@@ -288,6 +288,31 @@ def test_several_processes_may_fill_one_index(shop, home):
     assert sorted(counts) == [0, 0, 0, 4]
 
 
+def test_a_reader_sees_what_another_took(shop, home):
+    """A history that is kept open, as `rundown serve` keeps it, reads what another process put into the index since."""
+    reader = open_history(shop[0], home=home)
+    assert reader.last_commits_before(NOON, 9) == []
+
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        count = pool.apply(_refresh, (shop[0], home))
+
+    assert len(reader.last_commits_before(NOON, 9)) == count > 0
+
+
+def test_an_index_built_anew_is_read_by_who_had_the_old_one_open(shop, home):
+    """The way out of a damaged index is to delete it: a history kept open does not go on with the file that is gone."""
+    kept = open_history(shop[0], home=home)
+    kept.refresh()
+    assert kept.last_commits_before(NOON, 1)
+    for file in (home / "git").glob("*.sqlite*"):
+        file.unlink()
+
+    assert open_history(shop[0], home=home).refresh() == 4
+    add(shop[0], [Change(hours=0.1, message="Later", files={"later.py": "1\n"})], onto=shop[1][-1])
+    assert open_history(shop[0], home=home).refresh() == 1
+    assert kept.last_commits_before(NOON, 1)[0].subject == "Later"
+
+
 def test_a_damaged_index_says_what_to_do(shop, home):
     """It can be deleted: it is built from the repository."""
     open_history(shop[0], home=home).refresh()

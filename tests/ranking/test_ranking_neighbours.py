@@ -9,7 +9,7 @@ from core.model import Incident
 from ranking.history import open_history
 from ranking.lexicon import Pairs
 from ranking.ranker import Ranker
-from ranking.text import neighbours, terms
+from ranking.text import neighbours, terms, terms_and_ends
 
 #: The same words in all but one, everywhere but in that one far apart; each brings a word of its own.
 WORLD = [
@@ -90,10 +90,26 @@ def test_the_card_says_which(make_repo, home):
 
 
 def test_pairs_are_those_of_neighbours():
-    """Every pair is found again, none that is not there, however many."""
-    text = [terms("max pool size is too small for the remote storage"), terms("remote pool")]
-    pairs = Pairs(text)
+    """Every pair is found again, none that is not there or reaches across an end, however many."""
+    stretches = [terms("max pool size is too small for the remote storage"), terms("remote pool")]
+    pairs = Pairs([*stretches[0], "", *stretches[1]])
 
-    assert all(pair in pairs for pair in neighbours(text))
+    assert all(pair in pairs for pair in neighbours(stretches))
     assert [pair in pairs for pair in (("pool", "max"), ("storag", "remot"), ("small", "pool"))] == [False] * 3
     assert ("pool", "size") not in Pairs([])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "maxPoolSize = 4\n\n# the_end of it\r\n\tretry()", "db1034\n\n", "one line", "Straße\u2028ends\n"],
+)
+def test_terms_of_many_lines_are_those_of_each(text):
+    """Read in one go, with an empty term at each end, they are what they are line by line."""
+    lines: list[list[str]] = [[]]
+    for term in terms_and_ends(text):
+        if term:
+            lines[-1].append(term)
+        else:
+            lines.append([])
+
+    assert lines == [terms(line) for line in text.split("\n")]
