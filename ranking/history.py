@@ -157,6 +157,15 @@ class History:
         chosen = "c.id IN (SELECT id FROM commits WHERE committed < ? ORDER BY committed DESC, sha LIMIT ?)"
         return self._commits(chosen, (moment.timestamp(), count), moment)
 
+    def last_times_before(self, moment: datetime, count: int) -> dict[str, int]:
+        """When the last `count` non-merge commits with committed_at < `moment` were committed, in unix seconds, by id.
+
+        Who wants the last of several histories asks for these first, and reads no commit in vain.
+        """
+        sql = "SELECT sha, committed FROM commits WHERE committed < ? ORDER BY committed DESC, sha LIMIT ?"
+        with self._index.connect() as db:
+            return dict(db.execute(sql, (moment.timestamp(), count)).fetchall())
+
     def find(self, shas: Iterable[str], before: datetime) -> dict[str, Commit]:
         """Indexed commits by their ids.
 

@@ -8,6 +8,7 @@ Does not: fetch, write, or read anything committed at the incident's time or lat
 from __future__ import annotations
 
 import contextlib
+import heapq
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from functools import partial
 from typing import TypedDict, Unpack
 
 from core.errors import ModelUnavailable, RepositoryError
-from core.model import Commit, Confidence, Culprit, Incident, Ranking, Reason
+from core.garbage import collected_later
+from core.model import Commit, Confidence, Culprit, Incident, Ranking, Reason, from_unix
 from ranking import scorer
 from ranking.cause import Change
 from ranking.events import ChangeEvent
@@ -182,10 +184,9 @@ class Ranker:
 
     def _newest(self, moment: datetime, count: int) -> list[Commit]:
         """The newest commits of all repositories before a moment."""
-        return _newest_first(
-            commit for history in self._histories.values() for commit in history.last_commits_before(moment, count)
-        )[:count]
+        return self._window(tuple(self._histories.values()), moment, moment, count)
 
+    @collected_later()
     def rank(self, incident: Incident, *, limit: int = EXPLAINED, **scope: Unpack[Scope]) -> Ranking:
         """The candidates, best first. Repositories never indexed before are indexed first; call `refresh` for new commits.
 
@@ -285,11 +286,10 @@ class Ranker:
     ) -> list[Commit]:
         """The pool newest first: since `start`, or the last `count`. A commit in two repositories is one candidate."""
         pool: dict[str, Commit] = {}
+        first = start if count is None else _first_of_last(histories, moment, count)
         for history in histories:
-            commits = (
-                history.suspects_between(start, moment) if count is None else history.last_commits_before(moment, count)
-            )
-            for commit in commits:
+            suspects = history.suspects_between if count is None else history.commits_between
+            for commit in suspects(first, moment):
                 pool.setdefault(commit.sha, commit)
         return _newest_first(pool.values())[:count]
 
@@ -402,6 +402,15 @@ def _stale(histories: Sequence[History], moment: datetime, start: datetime) -> l
                 f"repository '{history.name}': its newest commit is {days} days older than the incident. If the copy is stale, run `git pull` in it, in a mirror `git fetch`"
             )
     return found
+
+
+def _first_of_last(histories: Sequence[History], moment: datetime, count: int) -> datetime:
+    """When the earliest of all histories' last `count` commits before a moment was committed; the moment if there is none."""
+    times: dict[str, int] = {}
+    for history in histories:
+        times |= history.last_times_before(moment, count)
+    last = heapq.nlargest(count, times.values())
+    return from_unix(last[-1]) if last else moment
 
 
 def _newest_first(commits: Iterable[Commit]) -> list[Commit]:

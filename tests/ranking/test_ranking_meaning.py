@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 
 import pytest
@@ -141,3 +142,17 @@ def test_what_was_not_read_ahead_in_time_is_read_the_next_time(make_repo, home):
     repo.rename(repo.with_name("moved"))
 
     assert not any("changed lines" in gap for gap in ranker.survey(INCIDENT).gaps)
+
+
+def test_no_page_waits_for_the_collector(histories):
+    """While readers and words are compared nothing is collected: a full pass over all that is kept takes half a second."""
+    on: list[bool] = []
+
+    class Spy(WordReader):
+        def closeness(self, incident, commits):
+            on.append(gc.isenabled())
+            return super().closeness(incident, commits)
+
+    Ranker(histories, readers=Readers(meaning={"closeness": Spy()})).rank(INCIDENT)
+
+    assert (on, gc.isenabled()) == ([False], True)
