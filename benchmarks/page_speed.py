@@ -2,7 +2,8 @@
 
     python -m benchmarks.page_speed --repo [NAME=]PATH … [--candidates 1000] [--pages 40]
 
-Does: rank written pages at moments of a team's past, so far apart that no candidate is met twice, by each way in turn.
+Does: rank written pages at moments of a team's past, so far apart that no candidate is met twice; each way in a process of its own,
+twice, the second time in the other order, so that a slow minute is seen. A first page, which loads the readers, is not counted.
 Does not: judge what comes first: the pages are of other houses, and no commit caused them.
 """
 
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.apart import apart, peak_mb
 from core.errors import RundownError, UsageError
 from core.model import Incident, from_unix
 from ranking.baselines import BM25_RECENCY, Pool, newest_first
@@ -29,6 +31,11 @@ from ranking.meaning import Readers, open_readers
 from ranking.ranker import Ranker
 
 PAGES = Path("learning/cause_pages.jsonl")
+#: The whole ranking, which the others are told beside.
+WHOLE = "with the readers, nothing read ahead"
+_FEATURES, _AHEAD = "features alone", "with the readers, after reading ahead"
+PLAIN = f"{BM25_RECENCY}, commits at hand"
+WAYS = (PLAIN, _FEATURES, WHOLE, _AHEAD)
 
 
 def main() -> None:
@@ -42,27 +49,38 @@ def main() -> None:
     args = parser.parse_args()
     try:
         histories, gaps = open_histories(args.repo, home=args.home)
-        gaps += Ranker(histories).refresh()
-        for gap in gaps:
+        for gap in (*gaps, *Ranker(histories).refresh()):
             print(gap)
         incidents = spread(histories, args.texts, args.candidates, args.pages)
-        print_table(waits(histories, incidents, args.candidates), len(histories), args.candidates)
     except RundownError as error:
         raise SystemExit(f"benchmarks.page_speed: {error}") from None
+    found: dict[str, list[float]] = {}
+    peaks: dict[str, float] = {}
+    for way in track((*WAYS, *WAYS[::-1]), description=f"{len(incidents)} pages a way"):
+        seconds, peak = apart(waits, way, args.repo, args.home, incidents, args.candidates)
+        found[way] = found.get(way, []) + seconds
+        peaks[way] = max(peaks.get(way, 0.0), peak)
+    print_table(found, peaks, title=f"{args.candidates} candidates of {len(histories)} repositories")
 
 
 def spread(histories: Sequence[History], texts: Path, candidates: int, pages: int) -> list[Incident]:
     """Pages and one more to begin with, latest first, each so many commits before the one above.
 
     Raises:
-        UsageError: no pages, or too short a past for two.
+        UsageError: too few pages, or too short a past for two.
     """
     times: dict[str, int] = {}
     for history in histories:
         times |= history.last_times_before(datetime.now(UTC), candidates * (pages + 1))
     newest = heapq.nlargest(candidates * (pages + 1), times.values())
     starts = [newest[place] for place in range(0, len(newest) - candidates + 1, candidates)]
-    found = [
+    told = read_pages(texts)
+    if min(len(starts), len(told)) < 2:
+        raise UsageError(
+            f"{len(told)} pages, and {len(times)} commits of which each takes {candidates}",
+            way_out="give --texts with two pages or more, more --repo, or fewer --candidates",
+        )
+    return [
         Incident(
             id=page.id,
             title=page.title,
@@ -70,49 +88,41 @@ def spread(histories: Sequence[History], texts: Path, candidates: int, pages: in
             created_at=from_unix(start) + timedelta(seconds=1),
             service=page.service or "web",
         )
-        for page, start in zip(read_pages(texts), starts, strict=False)
+        for page, start in zip(told, starts, strict=False)
     ]
-    if len(found) < 2:
-        raise UsageError(
-            f"{len(times)} commits in all, and {candidates} candidates a page",
-            way_out="ask for fewer, or give more --repo",
-        )
-    return found
 
 
-def waits(histories: Sequence[History], incidents: Sequence[Incident], candidates: int) -> dict[str, list[float]]:
-    """Seconds each page waited, by way. All ways rank one page before any ranks the next, so that a slow minute is every way's."""
-    alone = Ranker(histories, readers=Readers())
-    cold, ahead = Ranker(histories, readers=open_readers()), Ranker(histories, readers=open_readers())
-    first, *others = incidents
-    for ranker in (cold, ahead):  # what is loaded once a process is no page's wait
-        ranker.rank(first, window_commits=candidates)
-    found: dict[str, list[float]] = {}
-    for incident in track(others, description="ranking"):
-        ranking = alone.rank(incident, limit=candidates, window_commits=candidates)
+def waits(
+    way: str, repos: Sequence[str], home: Path, incidents: Sequence[Incident], candidates: int
+) -> tuple[list[float], float]:
+    """Seconds that each page but the first waited, and the most memory held, in MB. Runs in a process of its own."""
+    histories, _ = open_histories(repos, home=home)
+    ranker = Ranker(histories, readers=open_readers() if way in (WHOLE, _AHEAD) else Readers())
+
+    found: list[float] = []
+    for incident in incidents:
+        if way == _AHEAD:
+            ranker.warm(incident.created_at)
+            ranker.read_ahead(incident.created_at)
         started = time.monotonic()
-        Pool(newest_first(ranking)).judge_all(incident.title, incident.description, ())
-        found.setdefault(BM25_RECENCY, []).append(time.monotonic() - started)
-        found.setdefault("features alone", []).append(ranking.seconds)
-        seconds = cold.rank(incident, window_commits=candidates).seconds
-        found.setdefault("with the readers", []).append(seconds)
-        ahead.warm(incident.created_at)
-        ahead.read_ahead(incident.created_at)
-        seconds = ahead.rank(incident, window_commits=candidates).seconds
-        found.setdefault("… after reading ahead", []).append(seconds)
-    return found
+        ranking = ranker.rank(incident, limit=candidates, window_commits=candidates)
+        if way == PLAIN:
+            commits, started = newest_first(ranking), time.monotonic()
+            Pool(commits).judge_all(incident.title, incident.description, ())
+        found.append(time.monotonic() - started)
+    return found[1:], peak_mb()
 
 
-def print_table(found: dict[str, list[float]], repositories: int, candidates: int) -> None:
-    """Median, p95 and most of each way, and its median beside the whole ranking's."""
-    pages = len(next(iter(found.values())))
-    table = Table(title=f"{pages} pages of {candidates} candidates, {repositories} repositories")
-    for heading in ("seconds", "median", "p95", "most", "of the whole"):
+def print_table(found: dict[str, list[float]], peaks: dict[str, float], *, title: str) -> None:
+    """Median, p95 and most of each way, its median beside the whole ranking's, and memory."""
+    table = Table(title=title)
+    for heading in ("seconds", "pages", "median", "p95", "most", "of the whole", "peak MB"):
         table.add_column(heading, justify="left" if heading == "seconds" else "right")
-    whole = float(np.median(found["with the readers"]))
+    whole = float(np.median(found[WHOLE]))
     for way, seconds in found.items():
-        middle, high = np.median(seconds), np.quantile(seconds, 0.95, method="higher")
-        table.add_row(way, f"{middle:.2f}", f"{high:.2f}", f"{max(seconds):.2f}", f"{middle / whole:.2f}")
+        middle, high = float(np.median(seconds)), float(np.quantile(seconds, 0.95, method="higher"))
+        figures = (f"{middle:.2f}", f"{high:.2f}", f"{max(seconds):.2f}", f"{middle / whole:.2f}")
+        table.add_row(way, str(len(seconds)), *figures, f"{peaks[way]:.0f}")
     Console().print(table)
 
 

@@ -52,17 +52,15 @@ def repository_histories(measurer: Measurer, histories: Mapping[str, History]) -
     table.columns["repo_history"] = [chances[commit.repo] for commit in table.commits]
 
 
-def path_histories(measurer: Measurer, histories: Mapping[str, History], chosen: Sequence[int]) -> None:
+def path_histories(measurer: Measurer, history: History, indexes: Sequence[int]) -> None:
     """How much of the incident the earlier commits of a candidate's files talk about."""
     table, moment = measurer.table, measurer.question.moment
-    rarity = places.rarity(measurer.wanted, measurer.counts)
-    weights = term_weights(measurer.wanted, rarity)
-    for repo, indexes in by_repo(table.commits, chosen).items():
-        paths = {change.path for index in indexes for change in table.commits[index].files[: places.PATHS]}
-        told = histories[repo].words_of_paths(paths, moment, places.DEPTH + 1)
-        for index in indexes:
-            share, path = places.path_likeness(table.commits[index], told, weights)
-            table.put("path_history", index, share, path)
+    weights = term_weights(measurer.wanted, places.rarity(measurer.wanted, measurer.counts))
+    paths = {change.path for index in indexes for change in table.commits[index].files[: places.PATHS]}
+    told = history.words_of_paths(paths, moment, places.DEPTH + 1)
+    for index in indexes:
+        share, path = places.path_likeness(table.commits[index], told, weights)
+        table.put("path_history", index, share, path)
 
 
 def kinds(measurer: Measurer) -> None:

@@ -231,9 +231,10 @@ class Measurer:
 
     def _look_back(self, histories: Mapping[str, History], chosen: Sequence[int]) -> None:
         """Owners, reverts and what was said in the files of the chosen candidates."""
-        context.path_histories(self, histories, chosen)
         for repo, indexes in context.by_repo(self.table.commits, chosen).items():
-            context.past(self, histories[repo], indexes)
+            with histories[repo].connected():
+                context.path_histories(self, histories[repo], indexes)
+                context.past(self, histories[repo], indexes)
 
     def _read_lines(
         self, histories: Mapping[str, History], chosen: Sequence[int], stop_after_s: float

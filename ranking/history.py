@@ -14,6 +14,7 @@ import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -122,6 +123,10 @@ class History:
         """Whether `refresh` has ever filled the index."""
         return bool(self._index.state()[0])
 
+    def connected(self) -> AbstractContextManager[object]:
+        """One connection to the index for all that this thread asks in the block."""
+        return self._index.connect()
+
     @property
     def gaps(self) -> tuple[str, ...]:
         """What this history cannot show, in words; empty for a whole one."""
@@ -160,7 +165,7 @@ class History:
     def last_times_before(self, moment: datetime, count: int) -> dict[str, int]:
         """When the last `count` non-merge commits with committed_at < `moment` were committed, in unix seconds, by id.
 
-        Who wants the last of several histories asks for these first, and reads no commit in vain.
+        Who wants the last of several histories asks for these first, and then `find` for those.
         """
         sql = "SELECT sha, committed FROM commits WHERE committed < ? ORDER BY committed DESC, sha LIMIT ?"
         with self._index.connect() as db:
@@ -387,7 +392,7 @@ class History:
         )
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def _file_change(path: str, status: str) -> FileChange:
     """Kept, as commits touch the same files again and again."""
     return FileChange(path=path, status=status)

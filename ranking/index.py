@@ -10,9 +10,9 @@ Many processes may read while one writes (write-ahead log); a second writer wait
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,9 +125,7 @@ class CommitIndex:
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._idle: deque[sqlite3.Connection] = deque()
-        self._opened: tuple[int, int] | None = None
+        self._file, self._own = file, threading.local()
         file.parent.mkdir(parents=True, exist_ok=True)
         with self.connect() as db:
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -140,40 +138,32 @@ class CommitIndex:
     def connect(self) -> Iterator[sqlite3.Connection]:
         """A connection for one piece of work: kept if it ends well, undone if not.
 
-        One that ended well waits for the next: opened anew for each of a ranking's hundred questions, they read the same pages
-        of the file again and again.
+        Inside of another such block of the same thread it is that one's: five questions about the same files, each on a connection
+        of its own, read the same pages five times.
 
         Raises:
             RepositoryError: the file cannot be used.
         """
         try:
-            db = self._waiting()
+            outer = getattr(self._own, "db", None)
+            if outer is not None:
+                yield outer
+                return
+            db = sqlite3.connect(self._file, timeout=_WAIT_S, isolation_level=None)
             try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+                self._own.db = db
                 yield db
-            except BaseException:
+            finally:
+                self._own.db = None
                 db.close()
-                raise
-            if db.in_transaction:
-                db.rollback()
-            self._idle.append(db)
         except sqlite3.Error as error:
             raise RepositoryError(
                 f"cannot use the commit index '{self._file}'",
                 why=str(error),
                 way_out="delete the file: it is built again from the repository",
             ) from error
-
-    def _waiting(self) -> sqlite3.Connection:
-        """An idle connection, or a new one. Each serves one thread at a time."""
-        if _identity(self._file) != self._opened:  # deleted and built anew: what waits reads what was deleted
-            self._idle.clear()
-        with suppress(IndexError):
-            return self._idle.pop()
-        db = sqlite3.connect(self._file, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        self._opened = _identity(self._file)
-        return db
 
     def state(self) -> tuple[str, str]:
         """The tip it was filled from and the cut of a shallow clone; empty before the first fill."""
@@ -218,14 +208,6 @@ class CommitIndex:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [("tip", tip), ("cut", target[1])])
             db.execute("COMMIT")
         return count
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    """Which file a path leads to now; None when to none."""
-    with suppress(FileNotFoundError):
-        found = file.stat()
-        return found.st_dev, found.st_ino
-    return None
 
 
 def _state(db: sqlite3.Connection) -> tuple[str, str]:

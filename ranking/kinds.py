@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from core.model import Commit
 
 #: Paths of which it is kept what they are.
-_PATHS = 1 << 16
+_PATHS = 1 << 14
 _DOCS = re.compile(
     r"(^|/)(docs?|documentation|man|licenses)/|(^|/)(readme|changelog|changes|news|authors|contributing|maintainers|copying|license|release[-_]notes)[^/]*$|\.(md|rst|adoc|txt|pod|texi|[1-9])$",
     re.IGNORECASE,

@@ -35,7 +35,8 @@ class Pairs:
     """Which terms stand side by side in a text, eight bytes each: a large diff has thousands.
 
     Args:
-        said: terms in reading order, with an empty one where a sentence, a paragraph or a line ends.
+        said: terms in reading order, with an empty one where a sentence, a paragraph or a line ends. Pairs with that one, and of a
+            term with itself, are held too: nobody asks for them.
     """
 
     def __init__(self, said: Iterable[str]) -> None:
@@ -141,16 +142,16 @@ def _message(commit: Commit) -> Message:
     return Message(Counter(subject), Counter(chain(*paths)), whole, kinds(commit))
 
 
-def _stretches(commit: Commit) -> tuple[list[list[str]], list[list[str]]]:
+def _stretches(commit: Commit) -> tuple[list[list[str]], list[tuple[str, ...]]]:
     """The terms of its subject and paragraphs, and of its paths."""
     said = [terms(part) for part in (commit.subject, *commit.body[:_BODY_LIMIT].split("\n\n"))]
     return said, [_of_a_path(change.path) for change in commit.files[:_PATHS_LIMIT]]
 
 
-@functools.lru_cache(maxsize=1 << 16)
-def _of_a_path(path: str) -> list[str]:
-    """Kept, as commits touch the same files again and again. The list must not be changed."""
-    return terms(path)
+@functools.lru_cache(maxsize=1 << 14)
+def _of_a_path(path: str) -> tuple[str, ...]:
+    """Kept, as commits touch the same files again and again."""
+    return tuple(terms(path))
 
 
 def _lines(diff: Diff) -> Lines:

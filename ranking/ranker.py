@@ -8,7 +8,6 @@ Does not: fetch, write, or read anything committed at the incident's time or lat
 from __future__ import annotations
 
 import contextlib
-import heapq
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TypedDict, Unpack
 
 from core.errors import ModelUnavailable, RepositoryError
 from core.garbage import collected_later
-from core.model import Commit, Confidence, Culprit, Incident, Ranking, Reason, from_unix
+from core.model import Commit, Confidence, Culprit, Incident, Ranking, Reason
 from ranking import scorer
 from ranking.cause import Change
 from ranking.events import ChangeEvent
@@ -184,9 +183,8 @@ class Ranker:
 
     def _newest(self, moment: datetime, count: int) -> list[Commit]:
         """The newest commits of all repositories before a moment."""
-        return self._window(tuple(self._histories.values()), moment, moment, count)
+        return self._last(tuple(self._histories.values()), moment, count)
 
-    @collected_later()
     def rank(self, incident: Incident, *, limit: int = EXPLAINED, **scope: Unpack[Scope]) -> Ranking:
         """The candidates, best first. Repositories never indexed before are indexed first; call `refresh` for new commits.
 
@@ -228,8 +226,11 @@ class Ranker:
         readable, gaps = self._readable(scope.get("repos"))
         gaps += [gap for history in readable for gap in history.gaps]
         if candidates is None:
-            commits = self._window(readable, moment, start, window_commits)
-            gaps += _stale(readable, moment, start) if window_commits is None else []
+            if window_commits is None:
+                commits = self._since(readable, start, moment)
+                gaps += _stale(readable, moment, start)
+            else:
+                commits = self._last(readable, moment, window_commits)
         else:
             commits, lost = self._given(readable, moment, candidates)
             gaps += lost
@@ -281,17 +282,26 @@ class Ranker:
             raise refused[0]
         return readable, [str(error) for error in refused]
 
-    def _window(
-        self, histories: Sequence[History], moment: datetime, start: datetime, count: int | None
-    ) -> list[Commit]:
-        """The pool newest first: since `start`, or the last `count`. A commit in two repositories is one candidate."""
+    @staticmethod
+    def _since(histories: Sequence[History], start: datetime, moment: datetime) -> list[Commit]:
+        """What may have broken something since `start`, newest first. A commit in two repositories is one candidate."""
         pool: dict[str, Commit] = {}
-        first = start if count is None else _first_of_last(histories, moment, count)
         for history in histories:
-            suspects = history.suspects_between if count is None else history.commits_between
-            for commit in suspects(first, moment):
+            for commit in history.suspects_between(start, moment):
                 pool.setdefault(commit.sha, commit)
-        return _newest_first(pool.values())[:count]
+        return _newest_first(pool.values())
+
+    @staticmethod
+    def _last(histories: Sequence[History], moment: datetime, count: int) -> list[Commit]:
+        """The last `count` of all repositories, newest first. A commit in two of them is one candidate."""
+        times = {history.name: history.last_times_before(moment, count) for history in histories}
+        all_times = {sha: at for found in times.values() for sha, at in found.items()}
+        newest = frozenset(sorted(all_times, key=lambda sha: (-all_times[sha], sha))[:count])
+        pool: dict[str, Commit] = {}
+        for history in histories:
+            for commit in history.find(newest & times[history.name].keys(), moment).values():
+                pool.setdefault(commit.sha, commit)
+        return _newest_first(pool.values())
 
     def _given(
         self, histories: Sequence[History], moment: datetime, candidates: Collection[str]
@@ -332,6 +342,7 @@ class Ranker:
             paged=incident.paged,
         )
 
+    @collected_later()
     def _measured(self, question: Question, commits: Sequence[Commit]) -> tuple[Table, list[str]]:
         """The features of candidates, and what could not be read, in words."""
         measurer = Measurer(question, commits, self._lexicon)
@@ -402,15 +413,6 @@ def _stale(histories: Sequence[History], moment: datetime, start: datetime) -> l
                 f"repository '{history.name}': its newest commit is {days} days older than the incident. If the copy is stale, run `git pull` in it, in a mirror `git fetch`"
             )
     return found
-
-
-def _first_of_last(histories: Sequence[History], moment: datetime, count: int) -> datetime:
-    """When the earliest of all histories' last `count` commits before a moment was committed; the moment if there is none."""
-    times: dict[str, int] = {}
-    for history in histories:
-        times |= history.last_times_before(moment, count)
-    last = heapq.nlargest(count, times.values())
-    return from_unix(last[-1]) if last else moment
 
 
 def _newest_first(commits: Iterable[Commit]) -> list[Commit]:

@@ -42,8 +42,8 @@ def terms(text: str) -> list[str]:
 
 
 def terms_and_ends(text: str) -> list[str]:
-    """The terms of a text of many lines as `terms` gives them, with an empty one where a line ends; some five times as fast as line by line."""
-    return list(itertools.chain.from_iterable(map(_terms_or_end, _RUN_OR_END.findall(text))))
+    """The terms of a text of many lines as `terms` gives them, with an empty one where a line ends: faster than line by line."""
+    return list(itertools.chain.from_iterable(map(_terms_of, _RUN_OR_END.findall(text))))
 
 
 def neighbours(stretches: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
@@ -59,13 +59,10 @@ def neighbours(stretches: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
 
 @functools.lru_cache(maxsize=1 << 17)
 def _terms_of(run: str) -> tuple[str, ...]:
-    """The terms of what stands together. Kept, as commits use the same names again and again."""
+    """The terms of what stands together, an empty one for the end of a line. Kept, as commits use the same names again and again."""
+    if run == "\n":
+        return ("",)
     return tuple(term for word in split_run(run) if (term := _term(word)))
-
-
-@functools.lru_cache(maxsize=1 << 17)
-def _terms_or_end(run: str) -> tuple[str, ...]:
-    return ("",) if run == "\n" else _terms_of(run)
 
 
 def _term(word: str) -> str:

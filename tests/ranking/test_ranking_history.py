@@ -5,6 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import sqlite3
+import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -280,6 +283,11 @@ def _refresh(path: Path, home: Path) -> int:
     return open_history(path, home=home).refresh()
 
 
+def _rename(index: Path, table: str, name: str) -> None:
+    with closing(sqlite3.connect(index)) as db:
+        db.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+
 def test_several_processes_may_fill_one_index(shop, home):
     """One writes, the others wait and find nothing left to do."""
     with multiprocessing.get_context("fork").Pool(4) as pool:
@@ -311,6 +319,42 @@ def test_an_index_built_anew_is_read_by_who_had_the_old_one_open(shop, home):
     add(shop[0], [Change(hours=0.1, message="Later", files={"later.py": "1\n"})], onto=shop[1][-1])
     assert open_history(shop[0], home=home).refresh() == 1
     assert kept.last_commits_before(NOON, 1)[0].subject == "Later"
+
+
+def test_what_is_asked_together_is_asked_on_one_connection(shop, home, monkeypatch):
+    """A thread's questions inside of a block share its connection, another thread's do not; after it nothing stays open."""
+    history = open_history(shop[0], home=home)
+    history.refresh()
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def counted(*args, **kwargs):
+        opened.append(connect(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", counted)
+    with history.connected():
+        told = history.owners(["db/pool.py"], NOON), history.reverts_of(["db/pool.py"], NOON)
+        other = threading.Thread(target=history.last_commits_before, args=(NOON, 1))
+        other.start()
+        other.join()
+    assert len(opened) == 2
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
+    assert told == (history.owners(["db/pool.py"], NOON), history.reverts_of(["db/pool.py"], NOON))
+
+
+def test_a_question_that_fails_among_others_fails_as_ever(shop, home):
+    """The index's error has a way out wherever it is raised, and the next question has a connection of its own."""
+    history = open_history(shop[0], home=home)
+    history.refresh()
+    (file,) = (home / "git").glob("*.sqlite")
+    _rename(file, "mentions", "gone")
+    with pytest.raises(RepositoryError, match="delete the file"), history.connected():
+        history.reverts_of(["db/pool.py"], NOON)
+    _rename(file, "gone", "mentions")
+
+    assert history.reverts_of(["db/pool.py"], NOON) == {"db/pool.py": 1}
 
 
 def test_a_damaged_index_says_what_to_do(shop, home):

@@ -370,3 +370,22 @@ def test_a_copy_that_nobody_fetched_is_told_from_a_quiet_window(ranker):
         ),
         ("repository 'shop' has no commit before the incident",),
     ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 6, 99])
+def test_the_last_of_several_repositories_are_those_of_one_list(count, make_repo, home):
+    """Committed in one second, or in two repositories at once: as if all had been read and put in order."""
+    shared = [Change(hours=9, message="Begin", files={"a": "1\n"}), Change(hours=5, message="Both", files={"b": "1\n"})]
+    first, ids = make_repo("shop", shared)
+    second, _ = make_repo("fork", shared)
+    add(first, [Change(hours=4, message=f"Same second {n}", files={f"x{n}": "1\n"}) for n in range(2)], onto=ids[-1])
+    add(second, [Change(hours=4, message="Same second, elsewhere", files={"y": "1\n"})], onto=ids[-1])
+    histories = [open_history(path, home=home) for path in (first, second)]
+    for history in histories:
+        history.refresh()
+    pool = {commit.sha: commit for history in histories[::-1] for commit in history.last_commits_before(NOON, 99)}
+    in_order = sorted(pool.values(), key=lambda commit: (-commit.committed_at.timestamp(), commit.sha))
+
+    survey = Ranker(histories).survey(INCIDENT, window_commits=count)
+
+    assert (len(pool), survey.commits) == (5, tuple(in_order[:count]))
