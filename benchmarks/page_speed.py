@@ -1,6 +1,6 @@
 """How long a page waits for its ranking, with nothing read ahead and after reading ahead, beside plain words and time.
 
-    python -m benchmarks.page_speed --repo [NAME=]PATH … [--candidates 1000] [--pages 40]
+    python -m benchmarks.page_speed --repo [NAME=]PATH … [--candidates 1000] [--pages 20]
 
 Does: rank written pages at moments of a team's past, so far apart that no candidate is met twice; each way in a process of its own,
 twice, the second time in the other order, so that a slow minute is seen. A first page, which loads the readers, is not counted.
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--repo", action="append", required=True, metavar="[NAME=]PATH")
     parser.add_argument("--home", type=Path, default=Path("~/.rundown").expanduser(), help="where indexes are kept")
     parser.add_argument("--candidates", type=int, default=1000, help="of each page (1000)")
-    parser.add_argument("--pages", type=int, default=40, help="how many, if the past is long enough (40)")
+    parser.add_argument("--pages", type=int, default=20, help="how many, if the past is long enough (20)")
     parser.add_argument("--texts", type=Path, default=PAGES, help=f"pages, a JSON object a line ({PAGES})")
     args = parser.parse_args()
     try:

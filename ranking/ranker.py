@@ -220,10 +220,15 @@ class Ranker:
         Raises:
             RepositoryError: no repository could be read.
         """
+        readable, gaps = self._readable(scope.get("repos"))
+        return self._surveyed(incident, readable, gaps, scope)
+
+    @collected_later()
+    def _surveyed(self, incident: Incident, readable: Sequence[History], gaps: list[str], scope: Scope) -> Survey:
+        """The same, of repositories that are indexed."""
         moment = incident.created_at
         start = moment - timedelta(days=scope.get("window_days", 14.0))
         window_commits, candidates = scope.get("window_commits"), scope.get("candidates")
-        readable, gaps = self._readable(scope.get("repos"))
         gaps += [gap for history in readable for gap in history.gaps]
         if candidates is None:
             if window_commits is None:
@@ -342,7 +347,6 @@ class Ranker:
             paged=incident.paged,
         )
 
-    @collected_later()
     def _measured(self, question: Question, commits: Sequence[Commit]) -> tuple[Table, list[str]]:
         """The features of candidates, and what could not be read, in words."""
         measurer = Measurer(question, commits, self._lexicon)

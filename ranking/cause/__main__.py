@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     lines[what] = bars.add_task(what, total=total)
                 bars.update(lines[what], completed=done)
 
-            recipe = Recipe(seed=args.seed, epochs=args.epochs, rate=args.rate, odds_rate=20 * args.rate)
+            recipe = Recipe(
+                seed=args.seed, epochs=args.epochs, rate=args.rate, odds_rate=20 * args.rate, share=args.share
+            )
             told = [*read_told(args.incidents), *_of_pages(args, tell)]
             numbers = train(
                 told,
@@ -77,6 +80,13 @@ def _of_pages(args: argparse.Namespace, tell: Progress) -> list[Told]:
     return gather(read_pages(args.pages), histories, seed=args.seed, progress=tell)
 
 
+def _share(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no share: give a number above 0 and at most 1, such as 0.5")
+
+
 def _parser() -> argparse.ArgumentParser:
     plain = Recipe()
     parser = argparse.ArgumentParser(
@@ -102,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=plain.rate,
         help=f"highest learning rate of the layers ({plain.rate:g}); twenty times that for the odds",
+    )
+    parser.add_argument(
+        "--share",
+        type=_share,
+        default=plain.share,
+        help=f"what the trained weights count, the rest is what they started from ({plain.share:g})",
     )
     parser.add_argument("--seed", type=int, default=plain.seed, help=f"of every random choice ({plain.seed})")
     parser.add_argument("--release", default="cause-minilm", help="the name the model carries (cause-minilm)")

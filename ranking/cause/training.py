@@ -80,6 +80,9 @@ class Recipe:
     odds_rate: float = 1.6e-3
     warmup: int = 40
     floor: float = 0.03
+    #: What the trained weights count, 0 to 1; the rest is those they started from, so that what is new costs less of what was known
+    #: (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022: WiSE-FT).
+    share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +170,9 @@ def train(
     started = time.monotonic()
     origin = reader.CauseMiniLM(start).name if start else "MiniLM"
     student = _Student(recipe.seed, start)
+    before = student.weights()
     _learn(student, learned, recipe, progress)
+    student.mix(before, recipe.share)
     held = [one for one in told if one.world in hold_out]
     numbers = student.measured(held) if held else None
     student.save(out, release)
@@ -202,6 +207,18 @@ class _Student:
         with half_precision():
             vectors = bert_vectors(self.network, *batched(ids))
         return _SCALE * (vectors @ self.weight) + self.bias
+
+    def weights(self) -> list[Any]:
+        """Copies of all weights that are learned, always in the same order."""
+        return [weight.detach().clone() for weight in self._learned()]
+
+    def mix(self, before: Sequence[Any], share: float) -> None:
+        """Take so much of the weights as they are, and the rest of those of before."""
+        for weight, old in zip(self._learned(), before, strict=True):
+            weight.data.mul_(share).add_(old, alpha=1 - share)
+
+    def _learned(self) -> list[Any]:
+        return [*(weight for weight in self.network.parameters() if weight.requires_grad), self.weight, self.bias]
 
     def measured(self, told: Sequence[Told]) -> Numbers:
         """How it does on incidents."""
@@ -314,7 +331,7 @@ def _card(
             "## Recipe",
             "",
             f"From {origin} on. {recipe.epochs} passes, {recipe.incidents} incidents an update, {recipe.others} of their other commits and one of another incident; AdamW, highest rate {recipe.rate:g} "
-            f"({recipe.odds_rate:g} for the odds), warm-up {recipe.warmup} updates, then linear to {recipe.floor:.0%}; seed {recipe.seed}; {minutes:.0f} minutes. Cross-entropy over the commits and 'none'.",
+            f"({recipe.odds_rate:g} for the odds), warm-up {recipe.warmup} updates, then linear to {recipe.floor:.0%}; {recipe.share:.0%} of the result and the rest of what it started from; seed {recipe.seed}; {minutes:.0f} minutes. Cross-entropy over the commits and 'none'.",
             "",
         ]
     )
