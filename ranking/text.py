@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from core.words import RUN, split_run
 
+#: What stands together, or the end of a line.
 _RUN_OR_END = re.compile(rf"{RUN.pattern}|\n")
 
 #: Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009): the usual constants.
@@ -35,10 +36,7 @@ _STOP = frozenset(_STOP_WORDS.split())
 
 def terms(text: str) -> list[str]:
     """The terms of a text, in reading order: at least two characters, no stop words, endings cut."""
-    found: list[str] = []
-    for run in RUN.findall(text):
-        found += _terms_of(run)
-    return found
+    return list(itertools.chain.from_iterable(map(_terms_of, RUN.findall(text))))
 
 
 def terms_and_ends(text: str) -> list[str]:

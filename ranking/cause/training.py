@@ -217,8 +217,13 @@ class _Student:
         for weight, old in zip(self._learned(), before, strict=True):
             weight.data.mul_(share).add_(old, alpha=1 - share)
 
+    @property
+    def layers(self) -> list[Any]:
+        """The weights of the network that are learned."""
+        return [weight for weight in self.network.parameters() if weight.requires_grad]
+
     def _learned(self) -> list[Any]:
-        return [*(weight for weight in self.network.parameters() if weight.requires_grad), self.weight, self.bias]
+        return [*self.layers, self.weight, self.bias]
 
     def measured(self, told: Sequence[Told]) -> Numbers:
         """How it does on incidents."""
@@ -255,7 +260,7 @@ def _learn(student: _Student, told: Sequence[Told], recipe: Recipe, progress: Pr
     """Train a student in place."""
     import torch
 
-    layers = [weight for weight in student.network.parameters() if weight.requires_grad]
+    layers = student.layers
     groups = [(layers, recipe.rate), ([student.weight, student.bias], recipe.odds_rate)]
     optimizer = torch.optim.AdamW([{"params": weights, "lr": rate} for weights, rate in groups], weight_decay=0.01)
     draw, steps = random.Random(recipe.seed), recipe.epochs * max(1, len(told) // recipe.incidents)

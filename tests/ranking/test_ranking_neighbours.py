@@ -7,7 +7,7 @@ from ranking_repos import NOON, Change
 
 from core.model import Incident
 from ranking.history import open_history
-from ranking.lexicon import Pairs
+from ranking.lexicon import Lexicon, Pairs
 from ranking.ranker import Ranker
 from ranking.text import neighbours, terms, terms_and_ends
 
@@ -97,6 +97,26 @@ def test_pairs_are_those_of_neighbours():
     assert all(pair in pairs for pair in neighbours(stretches))
     assert [pair in pairs for pair in (("pool", "max"), ("storag", "remot"), ("small", "pool"))] == [False] * 3
     assert ("pool", "size") not in Pairs([])
+
+
+def test_places_that_changed_apart_are_no_neighbours(make_repo, home):
+    """The last word of one place and the function that the next is in stand in no line together."""
+    rest = "".join(f"    keep({number})\n" for number in range(9))
+    before = f"first = 1\nremote\ndef storage(size):\n{rest}    last = 1\n"
+    after = before.replace("first = 1", "first = 2").replace("last = 1", "last = 2")
+    path, (_, sha) = make_repo(
+        "shop",
+        [
+            Change(hours=9, message="Begin", files={"a.py": before}),
+            Change(hours=8, message="Tune", files={"a.py": after}),
+        ],
+    )
+    history = open_history(path, home=home)
+    history.refresh()
+    found, gaps = Lexicon().lines(history, history.last_commits_before(NOON, 1), stop_after_s=9)
+
+    assert ([len(found[sha].hunks), gaps], {"remot", "def"} <= found[sha].whole.keys()) == ([2, []], True)
+    assert [pair in found[sha].pairs for pair in (("remot", "def"), ("def", "storag"))] == [False, True]
 
 
 @pytest.mark.parametrize(
