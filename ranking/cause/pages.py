@@ -1,6 +1,7 @@
-"""Pages written for real commits, made into incidents to learn from: their change among those that a ranker would read beside it.
+"""Pages written for real commits, made into incidents to learn from: their change among those that a ranker would read beside it,
+or among those that the page's writer saw.
 
-Does: rank each page at a time shortly after its commit, and take the changes that are read with it.
+Does: rank each page at a time shortly after its commits, and take the changes that are read with it.
 Does not: train, or keep anything of a repository but in memory.
 """
 
@@ -10,8 +11,9 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from core.errors import RepositoryError, UsageError
 from core.model import Incident
@@ -19,7 +21,7 @@ from ranking.cause.reader import Change
 from ranking.cause.training import Told, read_lines
 from ranking.history import History
 from ranking.meaning import Readers, open_readers
-from ranking.ranker import Progress, Ranker
+from ranking.ranker import Progress, Ranker, Scope
 
 #: Of so many pages one more is learned as if its commit had not been made, so that "none of them" stays possible.
 _EVERY = 5
@@ -40,10 +42,24 @@ class Page(BaseModel):
     id: str
     #: A repository's name, or owner/name.
     repo: str
-    sha: str
+    #: Of the commit; empty where none of the others did it.
+    sha: str = ""
+    #: Commits of that time that did not do it, as its writer saw: some of them look as if they had. Empty: a ranker finds them.
+    others: tuple[str, ...] = ()
     title: str
     description: str = ""
     service: str | None = None
+
+    @model_validator(mode="after")
+    def _of_some_commit(self) -> Self:
+        if not (self.sha or self.others):
+            raise ValueError("names no commit: give 'sha', or 'others' if none did it")
+        return self
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """All that it names."""
+        return (*([self.sha] if self.sha else []), *self.others)
 
 
 class _Listener:
@@ -97,30 +113,32 @@ def gather(
     for number, page in enumerate(ours):
         history = named[page.repo.rpartition("/")[2]]
         lag = min(_MOST_H, max(_LEAST_H, draw.lognormvariate(1.2, 1.1)))
-        ranker.survey(_incident(page, history, timedelta(hours=lag)), repos=[history.name])
+        scope: Scope = {"repos": [history.name], **({"candidates": page.commits} if page.others else {})}
+        ranker.survey(_incident(page, history, timedelta(hours=lag)), **scope)
         heard = listener.take()
         culprit = next((change for change in heard if change.sha == page.sha), None)
         others = tuple(change for change in heard if change.sha != page.sha)
-        if culprit and others:
+        if others and (culprit or not page.sha):
             one = Told(id=page.id, title=page.title, description=page.description, culprit=culprit, others=others)
-            found += [one, one.model_copy(update={"culprit": None})] if number % _EVERY == 0 else [one]
+            found += [one] if page.others or number % _EVERY else [one, one.model_copy(update={"culprit": None})]
         if progress:
             progress("reading pages' changes", number + 1, len(ours))
     return found
 
 
 def _incident(page: Page, history: History, lag: timedelta) -> Incident:
-    commit = history.find([page.sha], datetime.now(UTC)).get(page.sha)
-    if commit is None:
-        raise RepositoryError(
-            f"repository '{history.name}' has no commit {page.sha[:12]}, of page '{page.id}'",
-            way_out="fetch it, or leave the page out",
-        )
+    known = history.find(page.commits, datetime.now(UTC))
+    for sha in page.commits:
+        if sha not in known:
+            raise RepositoryError(
+                f"repository '{history.name}' has no commit {sha[:12]}, of page '{page.id}'",
+                way_out="fetch it, or leave the page out",
+            )
     # With a service it is a page, whatever its words.
     return Incident(
         id=page.id,
         title=page.title,
         description=page.description,
-        created_at=commit.landed_at + lag,
+        created_at=max(commit.landed_at for commit in known.values()) + lag,
         service=page.service or history.name,
     )

@@ -185,7 +185,7 @@ def test_a_share_of_what_was_learned_is_taken(tmp_path):
     for name in moved:
         between = (first[name].double() + whole[name].double()) / 2
         # Each of the two was rounded to eight bits before it was read here.
-        assert half[name].double().numpy() == pytest.approx(between.numpy(), abs=0.01, rel=0.01)
+        assert half[name].double().allclose(between, atol=0.01, rtol=0.01)
 
 
 @pytest.mark.model
@@ -232,6 +232,32 @@ def test_pages_of_real_commits_are_learned_beside_what_is_read_with_them(make_re
     assert (absent.culprit, absent.others) == (None, told.others)
     assert {change.sha for change in told.others} <= set(shas) - {shas[1]}
     assert shas[0] in {change.sha for change in told.others}
+
+
+def test_a_page_may_tell_the_commits_beside_its_own(make_repo, home, tmp_path):
+    """These and no others, with the lines that the page lets be read; one that none of them did stays one."""
+    repo, shas = make_repo("shop", CHANGES)
+    history = open_history(repo, home=home)
+    history.refresh()
+    file = tmp_path / "pages.jsonl"
+    pages = [
+        {"id": "shop-1", "repo": "acme/shop", "sha": shas[1], "others": [shas[2]], "title": "Guests wait"},
+        {"id": "shop-2", "repo": "acme/shop", "others": [shas[2], shas[0]], "title": "Certificate ran out"},
+    ]
+    file.write_text("\n".join(json.dumps(page) for page in pages))
+    told, none = gather(read_pages(file), [history])
+
+    assert (told.culprit.sha, told.culprit.lines, [change.sha for change in told.others]) == (shas[1], "+1", [shas[2]])
+    assert (none.culprit, {change.sha for change in none.others}) == (None, {shas[0], shas[2]})
+
+
+def test_a_page_that_names_no_commit_is_refused_by_its_line(tmp_path):
+    """With what is missing, and how a line looks."""
+    file = tmp_path / "pages.jsonl"
+    file.write_text('{"id": "shop-1", "repo": "shop", "title": "Guests wait"}')
+
+    with pytest.raises(UsageError, match=r"line 1 of .*\n?.*names no commit"):
+        read_pages(file)
 
 
 @pytest.mark.parametrize(
