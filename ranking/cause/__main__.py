@@ -3,8 +3,9 @@
     python -m ranking.cause --incidents learning/causes.jsonl --hold-out shop \\
         --pages learning/cause_pages.jsonl --repo /srv/git/crates.io --repo /srv/git/warehouse --out models/cause
 
-Incidents tell the commits around them. Pages name a real commit: the others are those of its repository at that time, so a clone is
-needed, and pages of repositories that are not given are left out. A team's own pages serve as well.
+Incidents tell the commits around them. Pages name a real commit, or say that none did it: the others are those of its repository at that
+time, or those that the page names, so a clone is needed, and pages of repositories that are not given are left out. A team's own pages
+serve as well.
 
 Does: read the command line, show how far it is, print the numbers.
 Does not: hold any of the training (`ranking.cause.training`).

@@ -11,9 +11,9 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.errors import RepositoryError, UsageError
 from core.model import Incident
@@ -23,37 +23,44 @@ from ranking.history import History
 from ranking.meaning import Readers, open_readers
 from ranking.ranker import Progress, Ranker, Scope
 
-#: Of so many pages one more is learned as if its commit had not been made, so that "none of them" stays possible.
+#: Of so many pages whose others a ranker finds one more is learned as if its commit had not been made, so that "none of them" stays possible.
 _EVERY = 5
-#: How long after its commit a page comes: hours, drawn log-normally between these.
+#: How long after its commit, or the latest of all that it names, a page comes: hours, drawn log-normally between these.
 _LEAST_H, _MOST_H = 0.3, 72.0
 
 #: More than a ranking reads beside a page: a culprit that comes late is learned too.
 _READ = 16
 
-_EXAMPLE = 'write {"id": "shop-1", "repo": "shop", "sha": "…", "title": "…"}'
+_EXAMPLE = 'write {"id": "shop-1", "repo": "shop", "sha": "…", "title": "…"}, or "sha": null and "others": ["…", …] if none of these did it'
+
+_Sha = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
 
 
 class Page(BaseModel):
-    """A page and the commit that it was written for."""
+    """A page, and the commit that it was written for or those that did not do it."""
 
-    model_config = ConfigDict(frozen=True)
+    # A key that nobody knows is a mistake: a page whose commit is not read would be learned as one that no commit caused.
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     #: A repository's name, or owner/name.
     repo: str
-    #: Of the commit; empty where none of the others did it.
-    sha: str = ""
+    #: Of the commit; None where none of the others did it.
+    sha: _Sha | None
     #: Commits of that time that did not do it, as its writer saw: some of them look as if they had. Empty: a ranker finds them.
-    others: tuple[str, ...] = ()
+    others: tuple[_Sha, ...] = Field(default=(), max_length=_READ - 1)
     title: str
     description: str = ""
     service: str | None = None
+    #: What its writer thought: not learned.
+    why: str = ""
 
     @model_validator(mode="after")
-    def _of_some_commit(self) -> Self:
-        if not (self.sha or self.others):
-            raise ValueError("names no commit: give 'sha', or 'others' if none did it")
+    def _tells_commits_apart(self) -> Self:
+        if not self.commits:
+            raise ValueError("names no commit: give 'sha', or 'others' if none of these did it")
+        if len(set(self.commits)) < len(self.commits):
+            raise ValueError("names a commit twice, in 'sha' and 'others' or in 'others'")
         return self
 
     @property
@@ -92,7 +99,7 @@ def read_pages(path: Path) -> list[Page]:
 def gather(
     pages: Sequence[Page], histories: Sequence[History], *, seed: int = 1, progress: Progress | None = None
 ) -> list[Told]:
-    """An incident for each page whose commit is among what is read beside it.
+    """An incident for each page whose commit is among what is read beside it; always so if the page tells its others.
 
     Args:
         histories: the repositories, indexed. Pages of others are left out.
@@ -132,11 +139,10 @@ def _incident(page: Page, history: History, lag: timedelta) -> Incident:
         if sha not in known:
             raise RepositoryError(
                 f"repository '{history.name}' has no commit {sha[:12]}, of page '{page.id}'",
-                way_out="fetch it, or leave the page out",
+                way_out="fetch it, or leave the page out; a merge is no candidate",
             )
-    # With a service it is a page, whatever its words.
     return Incident(
-        id=page.id,
+        id=f"pd:{page.id}",  # as a pager tells it, so that it is read as a page whatever its words
         title=page.title,
         description=page.description,
         created_at=max(commit.landed_at for commit in known.values()) + lag,

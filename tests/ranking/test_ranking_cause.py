@@ -176,7 +176,8 @@ def test_a_share_of_what_was_learned_is_taken(tmp_path):
     told = [Told.model_validate(one) for one in TOLD]
     train(told, tmp_path / "first", recipe=Recipe(epochs=1))
     for name, share in (("half", 0.5), ("whole", 1.0)):
-        recipe = Recipe(epochs=1, rate=1e-2, warmup=1, share=share)
+        # One update, which moves what it moves by about the rate: far more than rounding does.
+        recipe = Recipe(epochs=1, rate=1.0, odds_rate=1.0, warmup=1, share=share)
         train(told, tmp_path / name, start=tmp_path / "first", recipe=recipe)
     first, half, whole = (read_weights(tmp_path / name) for name in ("first", "half", "whole"))
 
@@ -184,8 +185,8 @@ def test_a_share_of_what_was_learned_is_taken(tmp_path):
     assert len(moved) > len(first) / 2
     for name in moved:
         between = (first[name].double() + whole[name].double()) / 2
-        # Each of the two was rounded to eight bits before it was read here.
-        assert half[name].double().allclose(between, atol=0.01, rtol=0.01)
+        # All were rounded to eight bits before they were read here.
+        assert half[name].double().allclose(between, atol=0.02, rtol=0.01)
 
 
 @pytest.mark.model
@@ -234,6 +235,7 @@ def test_pages_of_real_commits_are_learned_beside_what_is_read_with_them(make_re
     assert shas[0] in {change.sha for change in told.others}
 
 
+@pytest.mark.model
 def test_a_page_may_tell_the_commits_beside_its_own(make_repo, home, tmp_path):
     """These and no others, with the lines that the page lets be read; one that none of them did stays one."""
     repo, shas = make_repo("shop", CHANGES)
@@ -242,7 +244,15 @@ def test_a_page_may_tell_the_commits_beside_its_own(make_repo, home, tmp_path):
     file = tmp_path / "pages.jsonl"
     pages = [
         {"id": "shop-1", "repo": "acme/shop", "sha": shas[1], "others": [shas[2]], "title": "Guests wait"},
-        {"id": "shop-2", "repo": "acme/shop", "others": [shas[2], shas[0]], "title": "Certificate ran out"},
+        # Its words are a repair's and nobody knows its service: it is a page all the same.
+        {
+            "id": "shop-2",
+            "repo": "acme/shop",
+            "service": "z",
+            "sha": None,
+            "others": [shas[2], shas[0]],
+            "title": "The sidebar refuses to close when the dropdown is missing in the template",
+        },
     ]
     file.write_text("\n".join(json.dumps(page) for page in pages))
     told, none = gather(read_pages(file), [history])
@@ -251,13 +261,29 @@ def test_a_page_may_tell_the_commits_beside_its_own(make_repo, home, tmp_path):
     assert (none.culprit, {change.sha for change in none.others}) == (None, {shas[0], shas[2]})
 
 
-def test_a_page_that_names_no_commit_is_refused_by_its_line(tmp_path):
-    """With what is missing, and how a line looks."""
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ({"sha": None}, "names no commit"),
+        ({}, "sha\n  Field required"),
+        ({"Sha": "a" * 40, "others": ["b" * 40]}, "Extra inputs are not permitted"),
+        ({"sha": "a" * 40, "others": ["b" * 40, "a" * 40]}, "names a commit twice"),
+        ({"sha": "a" * 40, "others": ["b" * 12]}, "others.0\n  String should match pattern"),
+        ({"sha": "A" * 40}, "sha\n  String should match pattern"),
+        ({"sha": "a" * 40, "others": [f"{number:040x}" for number in range(16)]}, "at most 15 items"),
+    ],
+)
+def test_a_page_whose_commits_are_not_plain_is_refused_by_its_line(page, why, tmp_path):
+    """With what is wrong, and how a line looks: what is read wrongly would be learned as a page that no commit caused."""
     file = tmp_path / "pages.jsonl"
-    file.write_text('{"id": "shop-1", "repo": "shop", "title": "Guests wait"}')
+    file.write_text(json.dumps({"id": "shop-1", "repo": "shop", "title": "Guests wait", **page}))
 
-    with pytest.raises(UsageError, match=r"line 1 of .*\n?.*names no commit"):
+    with pytest.raises(UsageError) as refused:
         read_pages(file)
+
+    assert f"line 1 of '{file}'" in str(refused.value)
+    assert why in str(refused.value)
+    assert '"sha": null and "others"' in str(refused.value)
 
 
 @pytest.mark.parametrize(
