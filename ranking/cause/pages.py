@@ -127,7 +127,9 @@ def gather(
         others = tuple(change for change in heard if change.sha != page.sha)
         if others and (culprit or not page.sha):
             one = Told(id=page.id, title=page.title, description=page.description, culprit=culprit, others=others)
-            found += [one] if page.others or number % _EVERY else [one, one.model_copy(update={"culprit": None})]
+            found.append(one)
+            if not page.others and number % _EVERY == 0:
+                found.append(one.model_copy(update={"culprit": None}))
         if progress:
             progress("reading pages' changes", number + 1, len(ours))
     return found
