@@ -220,7 +220,7 @@ class History:
         found: dict[str, dict[str, int]] = defaultdict(dict)
         sql = (
             "SELECT p.path, c.email, COUNT(*) FROM paths p JOIN changes h ON h.path_id = p.id "
-            "JOIN commits c ON c.id = h.commit_id WHERE p.path IN ({}) AND c.committed < ? GROUP BY p.path, c.email"
+            "JOIN commits c ON c.id = h.commit_id WHERE p.path IN ({}) AND h.committed < ? GROUP BY p.path, c.email"
         )
         with self._index.connect() as db:
             for group in _groups(paths):
@@ -232,9 +232,9 @@ class History:
         """How many commits before a moment reverted something in each path; paths without one are left out."""
         found: dict[str, int] = {}
         sql = (
-            "SELECT p.path, COUNT(DISTINCT c.id) FROM paths p JOIN changes h ON h.path_id = p.id "
-            "JOIN mentions m ON m.commit_id = h.commit_id AND m.kind = 'revert' JOIN commits c ON c.id = h.commit_id "
-            "WHERE p.path IN ({}) AND c.committed < ? GROUP BY p.path"
+            "SELECT p.path, COUNT(DISTINCT h.commit_id) FROM paths p JOIN changes h ON h.path_id = p.id "
+            "JOIN mentions m ON m.commit_id = h.commit_id AND m.kind = 'revert' "
+            "WHERE p.path IN ({}) AND h.committed < ? GROUP BY p.path"
         )
         with self._index.connect() as db:
             for group in _groups(paths):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 #: A format change starts the file anew: the index can always be rebuilt.
-VERSION = 6
+VERSION = 7
 _BODY_LIMIT = 20_000
 _BATCH = 2_000
 _WAIT_S = 600.0
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS commits (
     landed INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS paths (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS changes (
-    commit_id INTEGER NOT NULL, path_id INTEGER NOT NULL, status TEXT NOT NULL,
+    commit_id INTEGER NOT NULL, path_id INTEGER NOT NULL, status TEXT NOT NULL, committed INTEGER NOT NULL,
     PRIMARY KEY (commit_id, path_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mentions (
     commit_id INTEGER NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, PRIMARY KEY (commit_id, target)) WITHOUT ROWID;
@@ -59,7 +59,8 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS commits_by_time ON commits (committed)",
     "CREATE INDEX IF NOT EXISTS commits_by_landing ON commits (landed)",
     "CREATE INDEX IF NOT EXISTS branch_by_time ON branch (since)",
-    "CREATE INDEX IF NOT EXISTS changes_by_path ON changes (path_id)",
+    # With its commit's time, so that the latest of a path are found without a look at each of its commits.
+    "CREATE INDEX IF NOT EXISTS changes_by_path ON changes (path_id, committed)",
     "CREATE INDEX IF NOT EXISTS commits_by_email ON commits (email, committed)",
     "CREATE INDEX IF NOT EXISTS names_by_name ON names (name)",
     "CREATE INDEX IF NOT EXISTS blames_by_commit ON blames (commit_id)",
@@ -307,10 +308,10 @@ def _store(
             if path not in path_ids:
                 path_ids[path] = len(path_ids) + 1
                 new_paths.append((path_ids[path], path))
-            changes.append((number, path_ids[path], status))
+            changes.append((number, path_ids[path], status, committed))
     db.executemany("INSERT INTO paths VALUES (?, ?)", new_paths)
     db.executemany("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", commits)
-    db.executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?)", changes)
+    db.executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?)", changes)
     db.executemany("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", mentions)
     db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
     vocabulary.add_words(db, words)

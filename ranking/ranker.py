@@ -35,8 +35,8 @@ from ranking.votes import VOTED, vote
 #: Candidates whose diffs are read. On the development cases the culprit is among them 97 times in 100.
 READ = 200
 #: Candidates whose meaning the first reader compares with the incident's, of those whose diffs were read. Each reader after it
-#: compares half as many, the best by then: no worse on the real cases, and a third of all time saved (learning/LOG.md).
-COMPARED = 60
+#: compares half as many, the best by then: twice as many of either are no better on real cases and on pages (learning/LOG.md).
+COMPARED = 24
 #: Candidates of a page of which is asked whether their change would explain it, the best by then. Sixteen are no better and cost a
 #: tenth of a second more (learning/LOG.md).
 EXPLAINING = 10

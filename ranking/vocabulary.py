@@ -29,11 +29,11 @@ CREATE TABLE IF NOT EXISTS vocabulary (
     word TEXT NOT NULL, month INTEGER NOT NULL, commits INTEGER NOT NULL, PRIMARY KEY (word, month)) WITHOUT ROWID;
 """
 _ADD = "INSERT INTO vocabulary VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET commits = commits + excluded.commits"
-#: The newest commits of a path before a moment, with their words, which are read for these alone and not for all of the path's.
+#: The newest commits of a path before a moment, with their words: for these alone, and not for all of the path's.
 _OF_A_PATH = (
-    "SELECT n.sha, w.words FROM (SELECT c.id, c.sha, c.committed FROM paths p JOIN changes h ON h.path_id = p.id "
-    "JOIN commits c ON c.id = h.commit_id WHERE p.path = ? AND c.committed < ? ORDER BY c.committed DESC, c.sha LIMIT ?) n "
-    "JOIN words w ON w.commit_id = n.id ORDER BY n.committed DESC, n.sha"
+    "SELECT c.sha, w.words FROM (SELECT h.commit_id, h.committed FROM paths p JOIN changes h ON h.path_id = p.id "
+    "WHERE p.path = ? AND h.committed < ? ORDER BY h.committed DESC, h.commit_id DESC LIMIT ?) n "
+    "JOIN commits c ON c.id = n.commit_id JOIN words w ON w.commit_id = n.commit_id ORDER BY n.committed DESC, c.sha"
 )
 
 
