@@ -196,14 +196,13 @@ def fitted(samples: Sequence[Sample], features: Sequence[str], shipped: Weighing
     sizes = Counter(map(_place, samples))
     worth = {place: math.sqrt(size) * (SINGLE if len(place) > 1 else 1.0) for place, size in sizes.items()}
     share = SET_WEIGHT * len({sample.group for sample in samples}) / sum(worth.values())
-    by_hand = shipped.model_copy(update={"weights": {}})
     found = fit.fit_weights(
         [
             fit.Lesson(
                 features=shipped.share(sample.columns) * sample.matrix(features),
                 culprit=sample.culprit,
                 weight=share * worth[_place(sample)] / sizes[_place(sample)],
-                offset=scores(sample, by_hand),
+                offset=scores(sample, shipped.given),
             )
             for sample in samples
             if sample.culprit is not None

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 #: What deploys and switches tell of a candidate.
 CHANGED = ("went_live", "in_last_deploy", "not_live", "rolled_back", "switched")
-#: What counts otherwise before a page: these columns are there once more, as far as it is one.
-_TOLD = ("recent", "within_hour", "changed_again", "subject", "kind_robot", "kind_dependency")
 #: What knowing a switch's name in a changed line is worth beside having brought it: the lines around a change are read too.
 _IN_LINES = 0.5
 #: What never running is worth against a commit where no deploy says that the page is of production: of 890 labelled pages two were caused so.
@@ -57,9 +55,6 @@ def told(measurer: Measurer) -> None:
     table.columns["paged"] = [paged] * len(table.commits)
     if not paged:
         return
-    for feature in _TOLD:
-        if feature in table.columns:
-            table.columns[f"{feature}_told"] = [paged * value for value in table.columns[feature]]
     for index, commit in enumerate(table.commits):
         word = stands_by(commit, measurer.spoken, text)
         if word:

@@ -25,7 +25,7 @@ _CLOSE = 5
 #: Features that are told in one sentence.
 GROUPS: dict[str, tuple[str, ...]] = {
     "names": ("file", "phrase", "name_lines", "name_message", "folder"),
-    "words": ("words_place", "subject", "subject_told", "paths", "message_and_lines"),
+    "words": ("words_place", "subject", "paths", "message_and_lines"),
     "lines": ("hunk",),
     "neighbours": ("side_by_side",),
     "meaning": ("closeness", "likeness"),
@@ -40,9 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "time": (
         "recent",
         "recent_brief",
-        "recent_told",
         "within_hour",
-        "within_hour_told",
         "within_hour_by_days",
         "newer_in_repo",
         "newer_in_repo_by_days",
@@ -53,7 +51,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "followed": ("repaired_since", "named_since"),
     "reverted": ("already_reverted",),
     "owner": ("owns_files",),
-    "again": ("changed_again", "changed_again_told"),
+    "again": ("changed_again",),
     "size": ("files",),
 }
 _KINDS = {
@@ -86,7 +84,7 @@ def explain(
     found: list[Reason] = []
     for group, features in (
         *GROUPS.items(),
-        *((f"kind_{kind}", (f"kind_{kind}", f"kind_{kind}_told")) for kind in _KINDS),
+        *((f"kind_{kind}", (f"kind_{kind}",)) for kind in _KINDS),
     ):
         worth = sum(
             weights.get(feature, 0.0) * (table.columns[feature][index] - means[feature])

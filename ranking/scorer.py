@@ -55,9 +55,10 @@ class Weighing(BaseModel):
     #: What the fitted ones count where an incident is told as a page tells it (`ranking.paged`), or what was live is known: the words
     #: and the time of a public label are those of its repair, so they lean on words; before a page, words say less.
     told_share: float = Field(default=1.0, gt=0)
+    #: What is added to a weight of either kind there, fitted to pages among decoys (`benchmarks.fit_pages`).
+    told: dict[str, float] = Field(default_factory=dict)
     temperature: float = Field(default=1.0, gt=0)
-    #: The log-odds there that the first candidate did it, if any did: a constant, what the log-odds of its share count, what
-    #: `closeness` from `_NEAR_FROM` on does, and `cause` where it was read. Empty: its share is believed.
+    #: The log-odds there that the first candidate did it, if any did: what each of `leads` counts. Empty: its share is believed.
     told_odds: dict[str, float] = Field(default_factory=dict)
     #: How much one unit of a large model's log-probability counts in a score.
     model_weight: float = 0.5
@@ -74,8 +75,14 @@ class Weighing(BaseModel):
 
     def of(self, columns: Mapping[str, Collection[float]]) -> dict[str, float]:
         """The weight of every feature for candidates of these columns."""
-        share = self.share(columns)
-        return {**{feature: share * weight for feature, weight in self.weights.items()}, **self.by_hand}
+        share, paged = self.share(columns), _paged(columns)
+        found = {**{feature: share * weight for feature, weight in self.weights.items()}, **self.by_hand}
+        return found | {feature: found.get(feature, 0.0) + paged * more for feature, more in self.told.items()}
+
+    @property
+    def given(self) -> Weighing:
+        """The same without what labels teach: what a fit to labels takes for given."""
+        return self.model_copy(update={"weights": {}})
 
     @property
     def all_doubt(self) -> dict[str, float]:
@@ -148,14 +155,32 @@ def confidences(table: Table, found: Sequence[float], weighing: Weighing, doubt:
 
 def _earned(table: Table, best: int, share: float, odds: Mapping[str, float], paged: float) -> float:
     """The share of the first, as far as `Weighing.told_odds` apply."""
+    measured = leads(table, best, share)
+    worth = math.fsum(odds.get(name, 0.0) * value for name, value in measured.items())
+    return 1 / (1 + math.exp(-(paged * worth + (1 - paged) * measured["chance"])))
+
+
+def leads(table: Table, best: int, share: float) -> dict[str, float]:
+    """What tells before a page whether the first candidate did it, if any did.
+
+    Args:
+        best: its row.
+        share: its share of the softmax.
+
+    Returns:
+        Beside a constant: `chance`, the log-odds of its share; `closeness`, from `_NEAR_FROM` on; and where page and change were read
+        together `cause`, what that says of it, and `cause_lead`, by how much it says more of it than of any other.
+    """
     share = min(1 - 1e-6, max(1e-6, share))
-    closeness = table.columns.get("closeness")
-    near = _USUALLY_NEAR if closeness is None else max(0.0, closeness[best] - _NEAR_FROM)
-    led = math.log(share / (1 - share))
-    worth = odds["constant"] + odds["chance"] * led + odds["closeness"] * near
-    if "cause" in table.columns:
-        worth += odds.get("cause", 0.0) * table.columns["cause"][best]
-    return 1 / (1 + math.exp(-(paged * worth + (1 - paged) * led)))
+    closeness, cause = table.columns.get("closeness"), table.columns.get("cause", ())
+    others = max((value for index, value in enumerate(cause) if index != best), default=0.0)
+    return {
+        "constant": 1.0,
+        "chance": math.log(share / (1 - share)),
+        "closeness": _USUALLY_NEAR if closeness is None else max(0.0, closeness[best] - _NEAR_FROM),
+        "cause": cause[best] if cause else 0.0,
+        "cause_lead": cause[best] - others if cause else 0.0,
+    }
 
 
 def _temperature_of(share: float, found: Sequence[float], temperature: float) -> float:
@@ -179,7 +204,7 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         Beside a constant: the best score, which weights of before "features-3" ask for; `spread`, over how many the probability spreads (entropy, nats); `ahead`, how far
         the first stands out (standard deviations above the mean of those that nothing rules out); of the first three the most overlap, closeness and likeness
         of the files' history; `cause`, how far the change that would explain a page best does, 0 where none was read; `outside_words`, how plainly the incident tells of a cause that is no commit, and `outside`, whether it
-        does, which weights of before "features-8" ask for; `settled`, how much longer
+        does, which weights of before "features-8" ask for; `told`, how far the incident is told as a page; `settled`, how much longer
         ago than an hour anything that may matter to the service was deployed or switched: -0.5 to 0.5, 0 where nobody told.
     """
     first = sorted(range(len(found)), key=lambda index: -found[index])[:3]
@@ -199,6 +224,7 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
         "cause": _explained(table),
         "outside": float(table.elsewhere),
         "outside_words": table.outside,
+        "told": _paged(table.columns),
         "settled": _settled(table),
     }
 

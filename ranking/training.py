@@ -355,7 +355,7 @@ def _weights(measured: Sequence[Measured], shipped: Weighing, ridge: float) -> d
             features=shipped.share(one.columns) * one.matrix(features),
             culprit=row,
             weight=1 / len(one.rows),
-            offset=one.scores(shipped.by_hand),
+            offset=one.scored(shipped.given),
         )
         for one in measured
         for row in one.rows

@@ -77,8 +77,6 @@ def test_a_known_service_makes_it_a_page(title, service, window_commits, told, h
     columns = Ranker([history]).survey(incident, window_commits=window_commits).table.columns
 
     assert set(columns["paged"]) == {told}
-    for feature in ("recent", "within_hour", "changed_again", "subject"):
-        assert columns.get(f"{feature}_told", [0.0] * 4) == [told * value for value in columns.get(feature, [0.0] * 4)]
     assert columns.get("bystander", [0.0] * 4) == [told, 0.0, 0.0, 0.0]
 
 

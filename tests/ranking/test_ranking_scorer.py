@@ -71,6 +71,17 @@ def test_words_say_less_the_more_an_incident_is_told_as_a_page(columns, share):
     assert weighing.of({"hunk": [1.0, 0.5], **columns}) == {"hunk": 2.0 * share, "service": 1.5}
 
 
+@pytest.mark.parametrize(("paged", "more"), [(1.0, 1.0), (0.25, 0.25), (0.0, 0.0)])
+def test_what_pages_taught_is_added_the_more_an_incident_is_told_as_one(paged, more):
+    """To weights of either kind, and to what no label weighs."""
+    told = {"hunk": -0.4, "service": 0.8, "overlap": 0.2}
+    weighing = Weighing(release="a", weights={"hunk": 2.0}, by_hand={"service": 1.5}, told=told)
+
+    found = weighing.of({"paged": [paged]})
+
+    assert found == pytest.approx({"hunk": 2.0 - 0.4 * more, "service": 1.5 + 0.8 * more, "overlap": 0.2 * more})
+
+
 def test_weights_that_know_no_doubt_have_none():
     """Probabilities are then those of the softmax alone."""
     assert scorer.doubted(Table(commits=[], columns={}), [1.0], {}) == 0.0
