@@ -14,8 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import UsageError
 from core.model import Confidence
@@ -38,6 +39,7 @@ _RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
 _BEYOND_DOUBT = 1.5
 #: From where on the small Llama holds the first of a ranking close to a page, and how far above it is on average over made-up ones.
 _NEAR_FROM, _USUALLY_NEAR = 0.3, 0.1
+_TOLD = "_told"
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
 
@@ -68,6 +70,16 @@ class Weighing(BaseModel):
     doubt_by_hand: dict[str, float] = Field(default_factory=dict)
     #: What the weights were fitted to and how well they did, for people.
     notes: dict[str, object] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, given: Any) -> Any:
+        """Weights of before "features-13" have what is added before a page among those set by hand, as "recent_told"."""
+        by_hand = given.get("by_hand") if isinstance(given, dict) else None
+        if not isinstance(by_hand, dict) or "told" in given:
+            return given
+        told = {name.removesuffix(_TOLD): by_hand[name] for name in by_hand if name.endswith(_TOLD)}
+        return {**given, "told": told, "by_hand": {n: by_hand[n] for n in by_hand if not n.endswith(_TOLD)}}
 
     def share(self, columns: Mapping[str, Collection[float]]) -> float:
         """What the fitted weights count for candidates of these columns: from 1 to `told_share`."""

@@ -35,7 +35,7 @@ SHIPPED = Weighing(
 )
 
 
-def pages(suites, each=150, seed=5, paged=1.0):
+def pages(suites, each=120, seed=5, paged=1.0):
     """Each page's culprit is drawn by what was recent; a fifth have none, and of those the words tell."""
     draw, found = random.Random(seed), []
     for suite in suites:

@@ -82,7 +82,7 @@ def test_the_card_says_which(make_repo, home):
     others = [Change(hours=3 - n / 9, message="Tune the pool", files={f"{n}.py": "1\n"}) for n in range(9)]
     path, ids = make_repo("shop", [*WORLD, *others])
     ranking = Ranker([open_history(path, home=home)]).rank(
-        Incident(id="1", title="Remote Storage answers nothing", created_at=NOON)
+        Incident(id="1", title="Remote Storage answers nothing", created_at=NOON), window_commits=30
     )
 
     told = {culprit.commit.sha: [reason.text for reason in culprit.reasons] for culprit in ranking.culprits}

@@ -82,6 +82,15 @@ def test_what_pages_taught_is_added_the_more_an_incident_is_told_as_one(paged, m
     assert found == pytest.approx({"hunk": 2.0 - 0.4 * more, "service": 1.5 + 0.8 * more, "overlap": 0.2 * more})
 
 
+def test_weights_of_an_earlier_release_count_as_they_did():
+    """A team's own file has what is added before a page beside what was set by hand."""
+    before = {"release": "a", "weights": {"recent": 0.2}, "by_hand": {"service": 1.0, "recent_told": 0.4}}
+    weighing = Weighing.model_validate(before)
+
+    assert weighing.of({"paged": [0.5]}) == pytest.approx({"recent": 0.4, "service": 1.0})
+    assert Weighing.model_validate(weighing.model_dump()) == weighing
+
+
 def test_weights_that_know_no_doubt_have_none():
     """Probabilities are then those of the softmax alone."""
     assert scorer.doubted(Table(commits=[], columns={}), [1.0], {}) == 0.0
@@ -168,12 +177,12 @@ def test_without_the_small_llama_a_lead_is_worth_the_usual():
 
 
 def test_a_lead_is_worth_more_the_better_its_change_would_explain_the_page():
-    """As it was read beside it; where nothing was read nothing is added."""
+    """As it was read beside it, and the more it is said of it than of any other; where nothing was read nothing is added."""
     found, paged = [3.0, 1.0, 0.0], [1.0] * 3
     told = [confidences(found, paged=paged, cause=[odds, -4.0, -4.0])[0] for odds in (-4.0, 0.0, 4.0)]
 
     assert sorted(told) == told
-    assert told[1] == confidences(found, paged=paged)[0]
+    assert confidences(found, paged=paged, cause=[0.0] * 3) == confidences(found, paged=paged)
 
 
 def test_what_would_explain_a_page_is_linked_to_it_without_a_word_in_common():
