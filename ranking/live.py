@@ -40,11 +40,10 @@ def surroundings_known(columns: Mapping[str, Collection[float]]) -> bool:
 
 
 def told(measurer: Measurer) -> None:
-    """How far the incident is told as a page tells it, and what counts by that.
+    """How far the incident is told as a page tells it, and who stands by there.
 
-    A page's time is when the trouble began, so that it says more how recent a candidate is. And a page tells of a symptom: who
-    speaks of the symptom itself mostly watches it, and stands by. Where a pager told of it, or the service or what went live is
-    known, it is a page.
+    A page tells of a symptom: who speaks of the symptom itself mostly watches it, and stands by. Where a pager told of it, or the
+    service or what went live is known, it is a page. What else counts otherwise there is the weights' business (`Weighing.told`).
     """
     table, question = measurer.table, measurer.question
     known = 1.0 if question.paged or surroundings_known(table.columns) else 0.0

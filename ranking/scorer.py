@@ -39,6 +39,7 @@ _RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
 _BEYOND_DOUBT = 1.5
 #: From where on the small Llama holds the first of a ranking close to a page, and how far above it is on average over made-up ones.
 _NEAR_FROM, _USUALLY_NEAR = 0.3, 0.1
+#: How weights of before "features-13" name what is added before a page.
 _TOLD = "_told"
 _LINK_FEATURES = ("file", "phrase", "name_lines", "name_message", "folder", "switched")
 
@@ -66,7 +67,7 @@ class Weighing(BaseModel):
     model_weight: float = 0.5
     #: The logit of "no commit did it": a constant and what each of `signs` adds.
     doubt: dict[str, float] = Field(default_factory=dict)
-    #: The same for signs that no label has: they are added to the fitted ones.
+    #: The same for signs that no label has, added to the fitted ones: set by hand before "features-13", fitted to pages since.
     doubt_by_hand: dict[str, float] = Field(default_factory=dict)
     #: What the weights were fitted to and how well they did, for people.
     notes: dict[str, object] = Field(default_factory=dict)
@@ -74,7 +75,7 @@ class Weighing(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _of_before(cls, given: Any) -> Any:
-        """Weights of before "features-13" have what is added before a page among those set by hand, as "recent_told"."""
+        """Weights of before "features-13" have `told` among those set by hand: "recent_told" is what is added to "recent"."""
         by_hand = given.get("by_hand") if isinstance(given, dict) else None
         if not isinstance(by_hand, dict) or "told" in given:
             return given

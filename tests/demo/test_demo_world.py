@@ -18,6 +18,7 @@ from core.store import open_store
 from ingest.sources import open_source
 from ingest.sync import Ingestor
 from ranking.history import open_history
+from ranking.meaning import open_readers
 from ranking.ranker import Ranker
 from retrieval.embedding import open_embedder
 from retrieval.index import EdgeIndex
@@ -186,9 +187,10 @@ def test_nobody_is_led_by_the_hand(world, documents):
     assert sum(count >= shared[world.culprit_sha] for sha, count in shared.items() if sha in world.tempting_shas) >= 2
 
 
+@pytest.mark.model
 @pytest.mark.parametrize("hour", [0, 9, 17])
 def test_the_ranker_names_the_culprit_at_any_hour(tmp_path, hour):
-    """By features alone, as on a fresh machine; `rundown demo` shows the same through the whole bot."""
+    """With the readers that ship; `rundown demo` shows the same through the whole bot."""
     world = build_world(tmp_path, now=NOW.replace(hour=hour))
     incident = Incident(
         id="local:demo",
@@ -197,7 +199,7 @@ def test_the_ranker_names_the_culprit_at_any_hour(tmp_path, hour):
         service=world.service,
         created_at=world.created_at,
     )
-    ranking = Ranker([open_history(world.repo, home=tmp_path / "home")]).rank(incident)
+    ranking = Ranker([open_history(world.repo, home=tmp_path / "home")], readers=open_readers()).rank(incident)
 
     assert (ranking.culprits[0].commit.sha, ranking.abstained) == (world.culprit_sha, False)
 
