@@ -202,7 +202,7 @@ def fitted(samples: Sequence[Sample], features: Sequence[str], shipped: Weighing
                 features=shipped.share(sample.columns) * sample.matrix(features),
                 culprit=sample.culprit,
                 weight=share * worth[_place(sample)] / sizes[_place(sample)],
-                offset=scores(sample, shipped.given),
+                offset=scores(sample, shipped.without_labels),
             )
             for sample in samples
             if sample.culprit is not None

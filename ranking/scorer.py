@@ -34,7 +34,7 @@ _LINK_SERVICE, _LINK_LIVE = 0.3, 0.1
 #: So is that its change would explain the page, where it is read so: log-odds.
 _LINK_CAUSE = 1.0
 #: What speaks so much against a candidate that its score says nothing of the others'.
-_RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
+RULED_OUT = ("never_runs", "after_onset", "not_live", "rolled_back")
 #: What is less than so many times as likely as that no commit did it is not named.
 _BEYOND_DOUBT = 1.5
 #: From where on the small Llama holds the first of a ranking close to a page, and how far above it is on average over made-up ones.
@@ -93,7 +93,7 @@ class Weighing(BaseModel):
         return found | {feature: found.get(feature, 0.0) + paged * more for feature, more in self.told.items()}
 
     @property
-    def given(self) -> Weighing:
+    def without_labels(self) -> Weighing:
         """The same without what labels teach: what a fit to labels takes for given."""
         return self.model_copy(update={"weights": {}})
 
@@ -244,7 +244,7 @@ def signs(table: Table, found: Sequence[float]) -> dict[str, float]:
 
 def _explained(table: Table) -> float:
     column = table.columns.get("cause")
-    against = [table.columns[feature] for feature in _RULED_OUT if feature in table.columns]
+    against = [table.columns[feature] for feature in RULED_OUT if feature in table.columns]
     return max((v for i, v in enumerate(column or ()) if not any(other[i] for other in against)), default=0.0)
 
 
@@ -260,7 +260,7 @@ def _settled(table: Table) -> float:
 
 def _possible(table: Table, found: Sequence[float]) -> list[float]:
     """The scores of candidates that nothing rules out: how many others were ruled out makes the first no surer."""
-    against = [table.columns[feature] for feature in _RULED_OUT if feature in table.columns]
+    against = [table.columns[feature] for feature in RULED_OUT if feature in table.columns]
     return [score for index, score in enumerate(found) if not any(column[index] for column in against)]
 
 

@@ -14,7 +14,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,16 +86,17 @@ class Measured:
             found[:, place] = self.columns.get(feature, 0.0)
         return found
 
-    def scores(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """Each candidate's sum of weight times feature."""
-        import numpy as np
-
-        found: NDArray[np.float64] = self.matrix(list(weights)) @ np.array(list(weights.values()))
-        return found
+    @property
+    def table(self) -> Table:
+        """The features as the ranker has them, without the commits."""
+        text, columns = incident_of(self.case).text, {name: column.tolist() for name, column in self.columns.items()}
+        return Table(commits=(), columns=columns, outside=told_outside(text))
 
     def scored(self, weighing: Weighing) -> NDArray[np.float64]:
         """Each candidate's score, as `Ranker.rank` would have it."""
-        return self.scores(weighing.of(self.columns))
+        weights = weighing.of(self.columns)
+        found: NDArray[np.float64] = self.matrix(list(weights)) @ list(weights.values())
+        return found
 
     def order(self, weighing: Weighing) -> list[int]:
         """The candidates' indexes, best first."""
@@ -355,7 +356,7 @@ def _weights(measured: Sequence[Measured], shipped: Weighing, ridge: float) -> d
             features=shipped.share(one.columns) * one.matrix(features),
             culprit=row,
             weight=1 / len(one.rows),
-            offset=one.scored(shipped.given),
+            offset=one.scored(shipped.without_labels),
         )
         for one in measured
         for row in one.rows
@@ -375,9 +376,7 @@ def _outcome(one: Measured, weighing: Weighing) -> Outcome:
     caused = bool(one.case.culprits)
     if not one.shas:
         return Outcome(place=math.inf, answered=False, abstained=True, caused=caused)
-    found, order = one.scored(weighing).tolist(), one.order(weighing)
-    columns = {feature: column.tolist() for feature, column in one.columns.items()}
-    table = Table(commits=(), columns=columns, outside=told_outside(incident_of(one.case).text))
+    found, order, table = one.scored(weighing).tolist(), one.order(weighing), one.table
     doubt = scorer.doubted(table, found, weighing.all_doubt) if one.page else 0.0
     chance = scorer.confidences(table, found, weighing, doubt)[order[0]]
     return Outcome(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 import sys
-from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are scripts beside the packages
@@ -15,14 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are s
 from ranking_repos import NOON, Change
 
 from benchmarks import fit_pages
-from benchmarks.fit_pages import Page, fit_all, fitted_without_each, judged, read_suite
+from benchmarks.fit_pages import fit_all, fitted_without_each, read_suites
 from core.errors import CaseError, UsageError
-from core.model import Commit, Incident
 from ranking.evaluation import Evaluation
-from ranking.features import Table
 from ranking.labels.cases import Labelled
-from ranking.ranker import Survey
 from ranking.scorer import Weighing
+from ranking.training import Measured, evaluate
 
 #: Labels taught that words count much and time little; before these pages it is the other way round.
 SHIPPED = Weighing(
@@ -35,45 +33,44 @@ SHIPPED = Weighing(
 )
 
 
-def pages(suites, each=120, seed=5, paged=1.0):
+def suites(names, each=120, seed=5, paged=1.0):
     """Each page's culprit is drawn by what was recent; a fifth have none, and of those the words tell."""
-    draw, found = random.Random(seed), []
-    for suite in suites:
-        for number in range(each):
-            columns = {name: [draw.gauss(0, 1) for _ in range(12)] for name in ("hunk", "recent", "closeness")}
-            columns |= {
-                "paged": [paged] * 12,
-                "overlap": [0.3] * 12,
-                "not_live": [float(draw.random() < 0.2) for _ in range(12)],
-            }
-            odds = [2.718 ** (2.0 * value) for value in columns["recent"]]
-            did, none = draw.choices(range(12), odds)[0], number % 5 == 0
-            commits = [_commit(row) for row in range(12)]
-            survey = Survey(
-                incident=Incident(id=f"{suite}-{number}", title="slow", created_at=NOON),
-                commits=tuple(commits),
-                table=Table(commits=commits, columns=columns, outside=2.0 * none),
-                start=NOON - timedelta(days=14),
-                repos=("shop",),
-                gaps=(),
-            )
-            culprits = () if none else (commits[did].sha,)
-            case = Labelled(id=f"{suite}-{number}", title="slow", created_at=int(NOON.timestamp()), culprits=culprits)
-            found.append(Page(suite=suite, case=case, survey=survey))
-    return found
+    draw = random.Random(seed)
+    return {
+        name: [_page(draw, f"{name}-{number}", paged, none=number % 5 == 0) for number in range(each)] for name in names
+    }
 
 
-def _commit(row):
-    at = NOON - timedelta(hours=row + 1)
-    return Commit(
-        sha=f"{row:040x}", repo="shop", author="A", author_email="a@x.io", authored_at=at, committed_at=at, subject="s"
+def _page(draw, name, paged, *, none):
+    columns = {feature: [draw.gauss(0, 1) for _ in range(12)] for feature in ("hunk", "recent", "closeness")}
+    columns |= {
+        "paged": [paged] * 12,
+        "overlap": [0.3] * 12,
+        "not_live": [float(draw.random() < 0.2) for _ in range(12)],
+    }
+    did, shas = (
+        draw.choices(range(12), [2.718 ** (2.0 * value) for value in columns["recent"]])[0],
+        [*map(str, range(12))],
+    )
+    return Measured(
+        case=Labelled(
+            id=name,
+            title="outage at our cloud provider" if none else "slow",
+            created_at=int(NOON.timestamp()),
+            culprits=() if none else (shas[did],),
+        ),
+        shas=tuple(shas),
+        columns={feature: np.array(column) for feature, column in columns.items()},
+        rows=() if none else (did,),
+        repo="shop",
+        gaps=(),
     )
 
 
 @pytest.fixture(name="taught", scope="module")
 def _taught():
     """Three suites, and for each what the two others teach."""
-    told = pages("abc")
+    told = suites("abc")
     return told, fitted_without_each(told, SHIPPED)
 
 
@@ -81,8 +78,8 @@ def test_what_two_suites_teach_holds_in_the_third(taught):
     """Better ranked, and more closely as sure as it may be."""
     told, others = taught
     before, after = (
-        Evaluation(tuple(judged(page, of(page)) for page in told))
-        for of in (lambda page: SHIPPED, lambda page: others[page.suite])
+        Evaluation(tuple(outcome for name in told for outcome in evaluate(told[name], of[name]).outcomes))
+        for of in (dict.fromkeys(told, SHIPPED), others)
     )
 
     assert after.value("mrr") > before.value("mrr") + 0.15
@@ -109,9 +106,9 @@ def test_fitted_twice_the_same_comes_out(taught):
     assert fit_all(told, once) == once
 
 
-def test_texts_that_are_no_pages_teach_nothing():
+def test_texts_that_are_no_pages_add_nothing_to_a_weight():
     """A repair's words are the labels' business."""
-    found = fit_all(pages("ab", paged=0.0), SHIPPED)
+    found = fit_all(suites("ab", paged=0.0), SHIPPED)
 
     assert set(found.told.values()) == {0.0}
 
@@ -138,9 +135,9 @@ def test_a_suite_is_a_folder_of_cases_and_repositories(listed, suite, home):
         (suite / "repos").rename(suite / "elsewhere")
         (suite / "repos.txt").write_text(f"shop={suite / 'elsewhere' / 'shop'}\n")
 
-    (page,) = read_suite(suite, home)
+    ((name, (page,)),) = read_suites([suite], home).items()
 
-    assert (page.suite, page.case.id, page.culprit, len(page.survey.commits)) == (suite.name, "1", 0, 1)
+    assert (name, page.case.id, page.rows, len(page.shas)) == (suite.name, "1", (0,), 1)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +149,7 @@ def test_what_is_no_suite_is_refused_by_name(missing, error, said, suite, home):
     (suite / missing).rename(suite / "moved")
 
     with pytest.raises(error, match=said):
-        read_suite(suite, home)
+        read_suites([suite], home)
 
 
 @pytest.mark.parametrize(
